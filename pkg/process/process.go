@@ -7,9 +7,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
+	"net/http"
 	"os"
 	"os/signal"
 	"syscall"
+	"time"
 
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
@@ -21,8 +24,12 @@ import (
 // and the command line, and calls run with a context that ends on SIGINT or
 // SIGTERM. It exits with 0 when run returns nil or the context's error, 2 when
 // the configuration is wrong, and 1 on any other error. A second signal ends
-// the process at once.
+// the process at once. With --probe it only asks the running process on this
+// machine whether it is ready, for a container's health check.
 func Main(name string, cfg any, run func(context.Context, *zap.Logger) error) {
+	if len(os.Args) == 2 && os.Args[1] == "--probe" {
+		os.Exit(probe(os.Getenv("FLOTA_LISTEN")))
+	}
 	switch err := config.Parse(cfg, os.Args[1:], os.Environ()); {
 	case errors.Is(err, config.ErrHelp):
 		return
@@ -54,4 +61,22 @@ func Logger(out *os.File) *zap.Logger {
 		encoder = zapcore.NewConsoleEncoder(encoding)
 	}
 	return zap.New(zapcore.NewCore(encoder, zapcore.Lock(out), zap.InfoLevel))
+}
+
+// probe returns 0 if the process that listens on this address is ready.
+func probe(listen string) int {
+	_, port, err := net.SplitHostPort(listen)
+	if err != nil {
+		return 2
+	}
+	client := http.Client{Timeout: 2 * time.Second}
+	answer, err := client.Get("http://" + net.JoinHostPort("127.0.0.1", port) + "/readyz")
+	if err != nil {
+		return 1
+	}
+	defer answer.Body.Close()
+	if answer.StatusCode != http.StatusOK {
+		return 1
+	}
+	return 0
 }

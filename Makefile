@@ -1,0 +1,56 @@
+# Flota. `make help` lists what there is.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+export FLOTA_CACHE ?= $(HOME)/.cache/flota
+TOOL := deploy/tools/build.sh
+MODULES := pkg $(wildcard services/*) deploy/solo firmware/simulator
+WEB := services/editor/web
+
+help: ## this list
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+run: build ## set up what is missing and run the whole product at one URL
+	@exec bin/flota-solo
+
+test: setup web ## every test that a change must pass (also installs what is missing)
+	@deploy/setup/test.sh
+
+lint: setup-lint web ## go vet, golangci-lint, buf, svelte-check, flake8, clang-format
+	@deploy/setup/lint.sh
+
+gen: ## generated code and pictures: protobuf, OpenAPI, vectors, flow diagram
+	@deploy/setup/gen.sh
+
+up: ## the separate services with Docker Compose
+	docker compose up --build --scale compiler=$(or $(COMPILERS),2)
+
+bench: build ## measure; writes deploy/bench/RESULTS.md and results.json
+	@deploy/bench/run.sh
+
+cores: ## install the ESP32 and RP2040 cores from their board managers (needs the internet)
+	@deploy/toolchain/cores.sh
+
+build: setup web ## bin/: flota-solo, the five services, the simulator
+	@mkdir -p bin
+	@go build -trimpath -o bin/flota-solo ./deploy/solo/cmd/flota-solo
+	@go build -trimpath -o bin/flota-simulator ./firmware/simulator/cmd/flota-simulator
+	@for s in auth editor compiler artifact fleet; do go build -trimpath -o bin/flota-$$s ./services/$$s/cmd/$$s; done
+
+setup: ## install what building, running and testing need
+	@deploy/setup/setup.sh
+
+setup-lint: setup
+	@deploy/setup/setup.sh lint
+
+web: $(WEB)/dist/.built ## build the web editor
+
+$(WEB)/dist/.built: $(shell find $(WEB)/src $(WEB)/index.html $(WEB)/package-lock.json $(WEB)/vite.config.ts 2>/dev/null)
+	@deploy/setup/web.sh
+
+clean: ## remove what make built in this folder (not the cache)
+	rm -rf bin $(WEB)/node_modules
+	git clean -fdXq $(WEB)/dist
+
+.PHONY: help run test lint gen up bench cores build setup setup-lint web clean
