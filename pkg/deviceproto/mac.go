@@ -1,0 +1,131 @@
+package deviceproto
+
+import (
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
+	"strings"
+)
+
+// Request is what a device's MAC covers. Texts are the values as sent, without
+// white space around them, and empty where the header is missing.
+type Request struct {
+	Method  string
+	Path    string // the request target: path and query
+	Nonce   string // X-Flota-Nonce
+	Time    string // X-Flota-Time
+	Running string // X-Flota-Running
+	ETag    string // If-None-Match
+	Body    []byte
+}
+
+// Answer is what the server's MAC covers.
+type Answer struct {
+	Nonce  string // that of the request
+	Status int
+	Poll   string // X-Flota-Poll
+	ETag   string // ETag
+	Body   []byte
+}
+
+// RequestMAC returns the MAC with which a device signs a request, in hex.
+func RequestMAC(k [32]byte, r Request) string {
+	sum := requestMAC(k, r)
+	return hex.EncodeToString(sum[:])
+}
+
+// VerifyRequest reports, in constant time, whether mac is the request's. Only
+// lower-case hex is.
+func VerifyRequest(k [32]byte, r Request, mac string) bool {
+	want := requestMAC(k, r)
+	return equalHex(want, mac)
+}
+
+// AnswerMAC returns the MAC that makes an answer a check-in, in hex.
+func AnswerMAC(k [32]byte, a Answer) string {
+	sum := answerMAC(k, a)
+	return hex.EncodeToString(sum[:])
+}
+
+// VerifyAnswer reports, in constant time, whether mac is the answer's.
+func VerifyAnswer(k [32]byte, a Answer, mac string) bool {
+	want := answerMAC(k, a)
+	return equalHex(want, mac)
+}
+
+func requestMAC(k [32]byte, r Request) [sha256.Size]byte {
+	var room [512]byte // enough for a poll: nothing is allocated
+	m := append(room[:0], "flota1-request\n"...)
+	for _, text := range [...]string{r.Method, r.Path, r.Nonce, r.Time, r.Running, r.ETag} {
+		m = append(append(m, text...), '\n')
+	}
+	return mac(k, appendBodyHash(m, r.Body))
+}
+
+func answerMAC(k [32]byte, a Answer) [sha256.Size]byte {
+	var room [512]byte
+	m := append(room[:0], "flota1-answer\n"...)
+	m = append(append(m, a.Nonce...), '\n')
+	m = append(m, byte('0'+a.Status/100%10), byte('0'+a.Status/10%10), byte('0'+a.Status%10), '\n')
+	m = append(append(m, a.Poll...), '\n')
+	m = append(append(m, a.ETag...), '\n')
+	return mac(k, appendBodyHash(m, a.Body))
+}
+
+func appendBodyHash(m, body []byte) []byte {
+	sum := sha256.Sum256(body)
+	return hex.AppendEncode(m, sum[:])
+}
+
+func mac(k [32]byte, message []byte) (sum [sha256.Size]byte) {
+	h := hmac.New(sha256.New, k[:])
+	h.Write(message)
+	h.Sum(sum[:0])
+	return sum
+}
+
+func equalHex(want [sha256.Size]byte, got string) bool {
+	var text [2 * sha256.Size]byte
+	hex.Encode(text[:], want[:])
+	return hmac.Equal(text[:], []byte(got))
+}
+
+// NewNonce returns a nonce that was never used before: 128 random bits.
+func NewNonce() string {
+	var b [16]byte
+	rand.Read(b[:])
+	return base64.RawURLEncoding.EncodeToString(b[:])
+}
+
+// ValidNonce reports whether a text is 16 to 32 characters of [A-Za-z0-9_-].
+func ValidNonce(nonce string) bool {
+	if len(nonce) < 16 || len(nonce) > 32 {
+		return false
+	}
+	for i := range len(nonce) {
+		switch c := nonce[i]; {
+		case c >= 'a' && c <= 'z', c >= 'A' && c <= 'Z', c >= '0' && c <= '9', c == '_', c == '-':
+		default:
+			return false
+		}
+	}
+	return true
+}
+
+const scheme = "Flota1 "
+
+// Authorization returns the value of the Authorization header of a request that
+// is signed.
+func Authorization(keyID, mac string) string { return scheme + keyID + ":" + mac }
+
+// ParseAuthorization returns the two halves of a signed request's Authorization
+// header, and false for any other scheme or form.
+func ParseAuthorization(value string) (keyID, mac string, ok bool) {
+	rest, ok := strings.CutPrefix(value, scheme)
+	if !ok || len(rest) != 32+1+64 || rest[32] != ':' {
+		return "", "", false
+	}
+	return rest[:32], rest[33:], true
+}
