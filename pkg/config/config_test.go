@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -30,6 +31,7 @@ type sample struct {
 	Hosts   []string       `env:"HOSTS" envDefault:"localhost" desc:"names"`
 	Key     config.Secret  `env:"KEY" desc:"the key"`
 	Device  nested         `envPrefix:"DEVICE_"`
+	Public  url.URL        `env:"PUBLIC_URL" desc:"where browsers come"`
 	Ignored string
 }
 
@@ -53,6 +55,7 @@ func TestParse(t *testing.T) {
 		"nested flag":          {[]string{"--device-listen=:3"}, nil, func(c sample) bool { return c.Device.Listen == ":3" }},
 		"empty is the default": {nil, []string{"FLOTA_LISTEN="}, func(c sample) bool { return c.Listen == ":8080" }},
 		"lists":                {[]string{"--hosts=a,b"}, []string{"FLOTA_ALLOW=10.0.0.0/8"}, func(c sample) bool { return len(c.Hosts) == 2 && c.Allow[0].Bits() == 8 }},
+		"URL":                  {[]string{"--public-url=https://flota.example:8443"}, nil, func(c sample) bool { return c.Public.Host == "flota.example:8443" }},
 		"secret":               {nil, []string{"FLOTA_KEY=hunter2"}, func(c sample) bool { return c.Key.Reveal() == "hunter2" }},
 		"secret file":          {nil, []string{"FLOTA_KEY_FILE=" + keyFile}, func(c sample) bool { return c.Key.Reveal() == "from file" }},
 		"secret file by flag":  {[]string{"--key-file=" + keyFile}, nil, func(c sample) bool { return c.Key.Reveal() == "from file" }},
@@ -115,6 +118,7 @@ func ExampleParse_help() {
 	// --key-file       FLOTA_KEY                       the key (secret: a variable, or a file named by FLOTA_KEY_FILE)
 	// --device-listen  FLOTA_DEVICE_LISTEN  :9090      address of the second listener
 	// --device-wait    FLOTA_DEVICE_WAIT    10s        how long
+	// --public-url     FLOTA_PUBLIC_URL                where browsers come
 	// true
 }
 

@@ -14,8 +14,13 @@ const hidden = "***"
 // Reveal returns the secret itself.
 func (s Secret) Reveal() string { return string(s) }
 
-func (Secret) String() string               { return hidden }
-func (Secret) GoString() string             { return hidden }
+// String returns "***".
+func (Secret) String() string { return hidden }
+
+// GoString returns "***".
+func (Secret) GoString() string { return hidden }
+
+// MarshalText returns "***".
 func (Secret) MarshalText() ([]byte, error) { return []byte(hidden), nil }
 
 // Format covers the verbs that pass by String: %d of a string prints it.

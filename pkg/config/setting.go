@@ -62,5 +62,5 @@ func printHelp(w io.Writer, settings []setting) {
 		}
 		fmt.Fprintf(table, "%s\t%s\t%s\t%s\n", flag, s.Key, s.Default, desc)
 	}
-	table.Flush()
+	_ = table.Flush() // to a terminal: there is nobody else to tell
 }

@@ -4,6 +4,7 @@
 package outbound
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"net"
@@ -41,9 +42,9 @@ const (
 // resolved: a name that changes its address in between gains nothing. Proxies
 // named in the environment are not used.
 func New(opts Options) *http.Client {
-	opts.Timeout = orDefault(opts.Timeout, defaultTimeout)
-	opts.MaxBytes = orDefault(opts.MaxBytes, defaultMaxBytes)
-	opts.MaxRedirects = orDefault(opts.MaxRedirects, defaultMaxRedirects)
+	opts.Timeout = cmp.Or(opts.Timeout, defaultTimeout)
+	opts.MaxBytes = cmp.Or(opts.MaxBytes, defaultMaxBytes)
+	opts.MaxRedirects = cmp.Or(opts.MaxRedirects, defaultMaxRedirects)
 
 	dialer := &net.Dialer{
 		Timeout:  opts.Timeout,
@@ -74,14 +75,6 @@ func New(opts Options) *http.Client {
 			return nil
 		},
 	}
-}
-
-func orDefault[T comparable](value, otherwise T) T {
-	var zero T
-	if value == zero {
-		return otherwise
-	}
-	return value
 }
 
 // checkAddress sees the very address that is about to be connected to.

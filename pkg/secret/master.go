@@ -76,7 +76,7 @@ func create(path string) error {
 	if err != nil {
 		return err
 	}
-	defer os.Remove(aside.Name())
+	defer func() { _ = os.Remove(aside.Name()) }()
 	_, err = fmt.Fprintln(aside, master.Hex())
 	if err := errors.Join(err, aside.Sync(), aside.Close()); err != nil {
 		return err
