@@ -11,7 +11,7 @@ package deviceproto
 
 import "time"
 
-//go:generate go run ./genvectors -out ../../firmware/vectors
+//go:generate go run ./genvectors ../../firmware/vectors
 
 // Headers of requests and answers.
 const (

@@ -6,7 +6,9 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
+	"strconv"
 	"strings"
+	"time"
 )
 
 // Request is what a device's MAC covers. Texts are the values as sent, without
@@ -49,10 +51,21 @@ func AnswerMAC(k [32]byte, a Answer) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// VerifyAnswer reports, in constant time, whether mac is the answer's.
+// VerifyAnswer reports, in constant time, whether the answer is a check-in: one of
+// those that carry a MAC, and mac is its own.
 func VerifyAnswer(k [32]byte, a Answer, mac string) bool {
-	want := answerMAC(k, a)
-	return equalHex(want, mac)
+	switch a.Status {
+	case 200, 204, 304:
+		want := answerMAC(k, a)
+		return equalHex(want, mac)
+	}
+	return false
+}
+
+// Fresh reports whether a request's time, as sent, is within ClockWindow of now.
+func Fresh(text string, now time.Time) bool {
+	t, err := strconv.ParseUint(text, 10, 63)
+	return err == nil && now.Sub(time.Unix(int64(t), 0)).Abs() < ClockWindow+time.Second
 }
 
 func requestMAC(k [32]byte, r Request) [sha256.Size]byte {
