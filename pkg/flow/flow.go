@@ -5,8 +5,6 @@
 package flow
 
 import (
-	"fmt"
-	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -28,6 +26,14 @@ const (
 // Services lists them all, in the order in which a build meets them.
 var Services = []Service{Auth, Editor, Compiler, Artifact, Fleet}
 
+// What the server may store for all streams and buckets together, in bytes.
+// Every stream and bucket has a limit of its own, reserved when it is made, so
+// that none can take the room of another; their sum stays below these.
+const (
+	MaxFileStore   = 4 * gib
+	MaxMemoryStore = 128 * mib
+)
+
 // Stream is a JetStream stream. Its owner makes it, with every declared
 // consumer of it, at start; the others wait until it is there.
 type Stream struct {
@@ -37,8 +43,11 @@ type Stream struct {
 	Subjects  []string
 	Retention jetstream.RetentionPolicy
 	Storage   jetstream.StorageType
-	MaxAge    time.Duration
-	MaxBytes  int64
+	// Discard says what a full stream does: drop its oldest message, or, where
+	// none may be lost, refuse the new one, so that its sender keeps it.
+	Discard  jetstream.DiscardPolicy
+	MaxAge   time.Duration
+	MaxBytes int64
 	// MaxPerSubject keeps only the newest messages of a subject; 0 = no limit.
 	MaxPerSubject int64
 	// MaxMessage is the size limit of one message in bytes.
@@ -53,24 +62,17 @@ type Subject[T proto.Message] struct {
 	Stream  *Stream
 	Pattern string
 	From    []Service
-	Doc     string
+	// Tail are the services that read along without consuming.
+	Tail []Service
+	Doc  string
 }
 
 // Name fills the braces of the pattern in order. A part that would not be one
 // word of a subject is a programming error and panics: IDs are made by us.
-func (s Subject[T]) Name(parts ...string) string { return fill(s.Pattern, parts) }
+func (s Subject[T]) Name(parts ...string) string { return fill(s.Pattern, parts, false) }
 
-// Filter is Name with "*" for every part that is left out or empty.
-func (s Subject[T]) Filter(parts ...string) string {
-	all := make([]string, strings.Count(s.Pattern, "{"))
-	for i := range all {
-		all[i] = "*"
-		if i < len(parts) && parts[i] != "" {
-			all[i] = parts[i]
-		}
-	}
-	return fill(s.Pattern, all)
-}
+// Filter is Name with "*" for every part that is left out, empty or "*".
+func (s Subject[T]) Filter(parts ...string) string { return fill(s.Pattern, parts, true) }
 
 // Consumer is a durable pull consumer. Where its name has braces there is one
 // consumer for each value, made by whoever consumes; otherwise the stream's
@@ -81,9 +83,19 @@ type Consumer[T proto.Message] struct {
 	By      Service
 	// AckWait is the lease: a handler that stops renewing it loses the message.
 	AckWait time.Duration
-	// MaxDeliver is how often a message is tried at most.
+	// MaxDeliver is how often a message is tried at most. One that was tried that
+	// often stays in its stream, untouched, until its MaxAge.
 	MaxDeliver int
 	Doc        string
+}
+
+// Declare returns the consumer with the braces of its name, and the same words
+// of its subject, filled in.
+func (c Consumer[T]) Declare(name ...string) AnyConsumer {
+	decl := c.any()
+	decl.Name = fill(c.Name, name, false)
+	decl.Filter = c.Subject.Filter(name...)
+	return decl
 }
 
 // Request is a question that one service answers at once.
@@ -91,6 +103,7 @@ type Request[Q, R proto.Message] struct {
 	Subject string
 	By      Service
 	From    []Service
+	// Timeout is how long the asker waits and the handler may take.
 	Timeout time.Duration
 	Doc     string
 }
@@ -104,79 +117,9 @@ type Bucket[T proto.Message] struct {
 	// TTL removes a key that was not renewed; 0 = never.
 	TTL     time.Duration
 	Storage jetstream.StorageType
-	Doc     string
-}
-
-// Key joins words to a key of a bucket.
-func Key(parts ...string) string {
-	for _, p := range parts {
-		mustBeWord(p)
-	}
-	return strings.Join(parts, ".")
-}
-
-// Word makes one word of a subject from a name such as "arduino:avr@1.8.7".
-func Word(name string) string {
-	return strings.Map(func(r rune) rune {
-		switch {
-		case r >= 'a' && r <= 'z', r >= 'A' && r <= 'Z', r >= '0' && r <= '9', r == '-':
-			return r
-		}
-		return '_'
-	}, name)
-}
-
-func fill(pattern string, parts []string) string {
-	words := strings.Split(pattern, ".")
-	next := 0
-	for i, w := range words {
-		if !strings.HasPrefix(w, "{") {
-			continue
-		}
-		if next == len(parts) {
-			panic(fmt.Sprintf("flow: %s wants more than %d parts", pattern, len(parts)))
-		}
-		if parts[next] != "*" {
-			mustBeWord(parts[next])
-		}
-		words[i] = parts[next]
-		next++
-	}
-	if next != len(parts) {
-		panic(fmt.Sprintf("flow: %s wants %d parts, not %d", pattern, next, len(parts)))
-	}
-	return strings.Join(words, ".")
-}
-
-func mustBeWord(p string) {
-	if p == "" || strings.ContainsAny(p, ".*> \t\r\n") {
-		panic(fmt.Sprintf("flow: %q is not one word of a subject", p))
-	}
-}
-
-// wildcard is the pattern as a NATS subject with "*" for every brace.
-func wildcard(pattern string) string {
-	words := strings.Split(pattern, ".")
-	for i, w := range words {
-		if strings.HasPrefix(w, "{") {
-			words[i] = "*"
-		}
-	}
-	return strings.Join(words, ".")
-}
-
-func messageName[T proto.Message]() string {
-	var m T
-	return string(m.ProtoReflect().Descriptor().FullName())
-}
-
-// fillBraces fills braces inside words, as in "compile-{platform}".
-func fillBraces(pattern string, parts []string) string {
-	for _, p := range parts {
-		mustBeWord(p)
-		before, rest, _ := strings.Cut(pattern, "{")
-		_, after, _ := strings.Cut(rest, "}")
-		pattern = before + p + after
-	}
-	return pattern
+	// MaxBytes limits the bucket, MaxValue one value. A full bucket takes no new
+	// key and loses none.
+	MaxBytes int64
+	MaxValue int32
+	Doc      string
 }

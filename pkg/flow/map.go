@@ -23,7 +23,7 @@ var (
 	Jobs = &Stream{
 		Name: "JOBS", Owner: Editor, Subjects: []string{"jobs.>"},
 		Doc:       "Builds that a worker may claim now: about twice the free slots, never the whole backlog.",
-		Retention: jetstream.WorkQueuePolicy, MaxAge: 24 * time.Hour, MaxBytes: 64 * mib, MaxMessage: 4 * kib,
+		Retention: jetstream.WorkQueuePolicy, Discard: jetstream.DiscardNew, MaxAge: 24 * time.Hour, MaxBytes: 64 * mib, MaxMessage: 4 * kib,
 		Duplicates: 2 * time.Minute,
 	}
 	Logs = &Stream{
@@ -34,8 +34,8 @@ var (
 	}
 	Builds = &Stream{
 		Name: "BUILDS", Owner: Editor, Subjects: []string{"builds.>"},
-		Doc:       "What attempts say of their progress and end.",
-		Retention: jetstream.LimitsPolicy, MaxAge: 24 * time.Hour, MaxBytes: 256 * mib, MaxMessage: 1 * mib,
+		Doc:       "What attempts say of their progress and end. Kept until the editor has handled it.",
+		Retention: jetstream.InterestPolicy, Discard: jetstream.DiscardNew, MaxAge: 24 * time.Hour, MaxBytes: 256 * mib, MaxMessage: 1 * mib,
 		Duplicates: 10 * time.Minute,
 	}
 	Projects = &Stream{
@@ -47,7 +47,7 @@ var (
 	Devices = &Stream{
 		Name: "DEVICES", Owner: Fleet, Subjects: []string{"devices.>"},
 		Doc:       "Devices that came, went and reported. Kept until everybody concerned has handled it.",
-		Retention: jetstream.InterestPolicy, MaxAge: 14 * 24 * time.Hour, MaxBytes: 1 * gib, MaxMessage: 16 * kib,
+		Retention: jetstream.InterestPolicy, Discard: jetstream.DiscardNew, MaxAge: 14 * 24 * time.Hour, MaxBytes: 1 * gib, MaxMessage: 16 * kib,
 		// Twice the window in which a signed report is accepted: a replayed one is dropped here.
 		Duplicates: 10 * time.Minute,
 	}
@@ -72,7 +72,7 @@ var (
 		Doc: "There is a build to claim; platform is Word(id@version).",
 	}
 	BuildLog = Subject[*compilerv1.LogChunk]{
-		Stream: Logs, Pattern: "logs.build.{build}.{attempt}", From: []Service{Compiler},
+		Stream: Logs, Pattern: "logs.build.{build}.{attempt}", From: []Service{Compiler}, Tail: []Service{Editor},
 		Doc: "Lines of a running build.",
 	}
 	BuildStarted = Subject[*compilerv1.BuildStarted]{
@@ -88,7 +88,7 @@ var (
 		Doc: "An attempt ended; its outputs are uploaded.",
 	}
 	BuildChanged = Subject[*editorv1.BuildChanged]{
-		Stream: Projects, Pattern: "projects.{workspace}.build.{build}", From: []Service{Editor},
+		Stream: Projects, Pattern: "projects.{workspace}.build.{build}", From: []Service{Editor}, Tail: []Service{Editor},
 		Doc: "A build has another state.",
 	}
 	DeviceEnrolled = Subject[*authv1.DeviceEnrolled]{
@@ -108,7 +108,7 @@ var (
 		Doc: "Devices that polled since the last batch.",
 	}
 	DeviceChanged = Subject[*fleetv1.Changed]{
-		Stream: FleetChanges, Pattern: "fleet.{workspace}.device.{device}", From: []Service{Fleet},
+		Stream: FleetChanges, Pattern: "fleet.{workspace}.device.{device}", From: []Service{Fleet}, Tail: []Service{Editor},
 		Doc: "A device's row looks different now.",
 	}
 )
@@ -173,23 +173,27 @@ var (
 var (
 	Workers = Bucket[*compilerv1.Worker]{
 		Name: "workers", Owner: Editor, Writer: Compiler, Read: []Service{Editor},
-		TTL: 15 * time.Second, Storage: jetstream.MemoryStorage,
-		Doc: "Who compiles what, and how much more it could.",
+		TTL: 15 * time.Second, Storage: jetstream.MemoryStorage, MaxBytes: 64 * mib, MaxValue: 1 * mib,
+		Doc: "Who compiles what, and how much more it could; key <worker>.",
 	}
 	TokenKeys = Bucket[*authv1.TokenKey]{
 		Name: "token-keys", Owner: Auth, Writer: Auth, Read: []Service{Editor, Artifact, Fleet},
-		Doc: "Public keys that access tokens are verified with.",
+		MaxBytes: 1 * mib, MaxValue: 4 * kib,
+		Doc: "Public keys that access tokens are verified with; key <kid>.",
 	}
 	DeviceKeys = Bucket[*authv1.DeviceKey]{
 		Name: "device-keys", Owner: Auth, Writer: Auth, Read: []Service{Artifact},
-		Doc: "Read model of device credentials; rebuilt by auth at start.",
+		MaxBytes: 256 * mib, MaxValue: 4 * kib,
+		Doc: "Read model of device credentials, rebuilt by auth at start; key <device>.",
 	}
 	Deployments = Bucket[*fleetv1.Deployment]{
 		Name: "deployments", Owner: Fleet, Writer: Fleet, Read: []Service{Artifact},
+		MaxBytes: 512 * mib, MaxValue: 256 * kib,
 		Doc: "The signed statement of each deployment, once; key <workspace>.<number>.",
 	}
 	Refs = Bucket[*fleetv1.DeviceRef]{
 		Name: "refs", Owner: Fleet, Writer: Fleet, Read: []Service{Artifact},
-		Doc: "Which deployment a device should have.",
+		MaxBytes: 256 * mib, MaxValue: 4 * kib,
+		Doc: "Which deployment a device should have; key <device>.",
 	}
 )

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
+	"google.golang.org/protobuf/proto"
 )
 
 // Streams lists every stream.
@@ -16,6 +17,7 @@ type (
 		Stream  *Stream
 		Pattern string
 		From    []Service
+		Tail    []Service
 		Message string
 		Doc     string
 	}
@@ -33,6 +35,7 @@ type (
 		Subject         string
 		By              Service
 		From            []Service
+		Timeout         time.Duration
 		Question, Reply string
 		Doc             string
 	}
@@ -42,6 +45,8 @@ type (
 		Read          []Service
 		TTL           time.Duration
 		Storage       jetstream.StorageType
+		MaxBytes      int64
+		MaxValue      int32
 		Message       string
 		Doc           string
 	}
@@ -66,30 +71,33 @@ var Requests = []AnyRequest{Claim.any(), BuildResult.any(), Links.any(), Exchang
 var Buckets = []AnyBucket{Workers.any(), TokenKeys.any(), DeviceKeys.any(), Deployments.any(), Refs.any()}
 
 func (s Subject[T]) any() AnySubject {
-	return AnySubject{s.Stream, s.Pattern, s.From, messageName[T](), s.Doc}
+	return AnySubject{
+		Stream: s.Stream, Pattern: s.Pattern, From: s.From, Tail: s.Tail, Message: messageName[T](), Doc: s.Doc,
+	}
 }
 
 func (c Consumer[T]) any() AnyConsumer {
 	return AnyConsumer{
-		c.Subject.Stream, c.Name, wildcard(c.Subject.Pattern), c.By, c.AckWait, c.MaxDeliver, messageName[T](), c.Doc,
+		Stream: c.Subject.Stream, Name: c.Name, Filter: wildcard(c.Subject.Pattern), By: c.By,
+		AckWait: c.AckWait, MaxDeliver: c.MaxDeliver, Message: messageName[T](), Doc: c.Doc,
 	}
 }
 
 func (r Request[Q, R]) any() AnyRequest {
-	return AnyRequest{r.Subject, r.By, r.From, messageName[Q](), messageName[R](), r.Doc}
+	return AnyRequest{
+		Subject: r.Subject, By: r.By, From: r.From, Timeout: r.Timeout,
+		Question: messageName[Q](), Reply: messageName[R](), Doc: r.Doc,
+	}
 }
 
 func (b Bucket[T]) any() AnyBucket {
-	return AnyBucket{b.Name, b.Owner, b.Writer, b.Read, b.TTL, b.Storage, messageName[T](), b.Doc}
+	return AnyBucket{
+		Name: b.Name, Owner: b.Owner, Writer: b.Writer, Read: b.Read, TTL: b.TTL, Storage: b.Storage,
+		MaxBytes: b.MaxBytes, MaxValue: b.MaxValue, Message: messageName[T](), Doc: b.Doc,
+	}
 }
 
-// Declare returns the consumer with the braces of its name, and the same words
-// of its subject, filled in.
-func (c Consumer[T]) Declare(name ...string) AnyConsumer {
-	decl := c.any()
-	if len(name) > 0 {
-		decl.Name = fillBraces(c.Name, name)
-		decl.Filter = c.Subject.Filter(name...)
-	}
-	return decl
+func messageName[T proto.Message]() string {
+	var m T
+	return string(m.ProtoReflect().Descriptor().FullName())
 }

@@ -1,0 +1,27 @@
+package bus
+
+import (
+	"context"
+
+	"google.golang.org/protobuf/proto"
+
+	"github.com/flota/flota/pkg/docstore"
+	"github.com/flota/flota/pkg/flow"
+)
+
+// Post puts a message into a document's outbox, to be published after the
+// document is committed.
+func Post[T proto.Message](d *docstore.Meta, s flow.Subject[T], m T, id string, parts ...string) {
+	data, err := proto.Marshal(m)
+	if err != nil {
+		// Only invalid UTF-8 in a string gets here; every string was checked on its way in.
+		panic(err)
+	}
+	d.Post(s.Name(parts...), id, data)
+}
+
+// Relay publishes one message of a document's outbox: the publisher that
+// docstore's relay wants. Errors as of Publish.
+func (c *Conn) Relay(ctx context.Context, m docstore.Message) error {
+	return c.publish(ctx, m.Subject, m.ID, m.Data)
+}

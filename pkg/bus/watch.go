@@ -1,0 +1,148 @@
+package bus
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+	"go.uber.org/zap"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/flota/flota/pkg/flow"
+)
+
+// Change is one step in the life of a bucket's key.
+type Change[T proto.Message] struct {
+	Key string
+	// Value is nil when the key is gone.
+	Value T
+	Gone  bool
+}
+
+// Watch gives f every key that exists, calls ready (which may be nil) once when
+// it has given all of them, and then every change until ctx ends. A key that
+// was removed, or expired by the bucket's TTL, is told as gone. After an outage
+// everything that exists is given again, and what has gone meanwhile is told as
+// gone. Calls come one at a time; those of one key in order. It mends outages
+// by itself and always returns nil.
+func Watch[T proto.Message](ctx context.Context, c *Conn, b flow.Bucket[T], ready func(), f func(Change[T])) error {
+	w := watch[T]{conn: c, bucket: b.Name, ready: ready, f: f, known: map[string]bool{}}
+	for ctx.Err() == nil {
+		if err := w.run(ctx); err != nil && ctx.Err() == nil {
+			c.log.Warn("watching again", zap.String("bucket", b.Name), zap.Error(err))
+			sleep(ctx, 100*time.Millisecond)
+		}
+	}
+	return nil
+}
+
+// All returns every key that a bucket has. Error: that of ctx.
+func All[T proto.Message](ctx context.Context, c *Conn, b flow.Bucket[T]) (map[string]T, error) {
+	all := map[string]T{}
+	watching, stop := context.WithCancel(ctx)
+	defer stop()
+	complete := false
+	_ = Watch(watching, c, b, func() { complete = true; stop() }, func(change Change[T]) {
+		switch {
+		case complete:
+		case change.Gone:
+			delete(all, change.Key)
+		default:
+			all[change.Key] = change.Value
+		}
+	})
+	if !complete {
+		return nil, ctx.Err()
+	}
+	return all, nil
+}
+
+// watch is what a Watch remembers over outages.
+type watch[T proto.Message] struct {
+	conn   *Conn
+	bucket string
+	ready  func() // nil once it was called
+	f      func(Change[T])
+	known  map[string]bool // keys that f was told of
+}
+
+// run watches until ctx ends, the connection was lost and is back (both nil),
+// or something goes wrong.
+func (w *watch[T]) run(ctx context.Context) error {
+	ctx, cancel := w.conn.untilOutage(ctx)
+	defer cancel()
+	var updates jetstream.KeyWatcher
+	err := w.conn.insist(ctx, "bucket "+w.bucket, func(try context.Context) error {
+		kv, err := w.conn.js.KeyValue(try, w.bucket)
+		if err != nil {
+			return err
+		}
+		updates, err = kv.WatchAll(ctx) // its context is the watch's
+		return err
+	})
+	if err != nil {
+		return nil // ctx ended
+	}
+	defer func() {
+		_ = updates.Stop()
+		go func() { // it ends only when nothing is left to say
+			for range updates.Updates() { //nolint:revive // only to empty it
+			}
+		}()
+	}()
+
+	before := w.known // keys of the last time that have not come again
+	w.known = map[string]bool{}
+	for {
+		select {
+		case <-ctx.Done():
+			w.keep(before)
+			return nil
+		case e, open := <-updates.Updates():
+			switch {
+			case !open:
+				w.keep(before)
+				return errors.New("the watch ended")
+			case e == nil:
+				for key := range before {
+					w.f(Change[T]{Key: key, Gone: true})
+				}
+				before = nil
+				if w.ready != nil {
+					w.ready()
+					w.ready = nil
+				}
+			default:
+				w.tell(e, before)
+			}
+		}
+	}
+}
+
+// keep remembers keys that an interrupted watch has not yet heard of.
+func (w *watch[T]) keep(before map[string]bool) {
+	for key := range before {
+		w.known[key] = true
+	}
+}
+
+func (w *watch[T]) tell(e jetstream.KeyValueEntry, before map[string]bool) {
+	key := e.Key()
+	if e.Operation() != jetstream.KeyValuePut {
+		if w.known[key] || before[key] {
+			w.f(Change[T]{Key: key, Gone: true})
+		}
+		delete(w.known, key)
+		delete(before, key)
+		return
+	}
+	value := newMessage[T]()
+	if err := proto.Unmarshal(e.Value(), value); err != nil {
+		w.conn.log.Error("not a value of its type", zap.String("bucket", w.bucket), zap.String("key", key), zap.Error(err))
+		return
+	}
+	w.known[key] = true
+	delete(before, key)
+	w.f(Change[T]{Key: key, Value: value})
+}
