@@ -1,0 +1,141 @@
+// Command flota-simulator is a device without hardware, or a fleet of them.
+//
+//	flota-simulator run --provision bot_001.json
+//	flota-simulator run --provision fleet.json --memory --poll 1s
+//	flota-simulator image --dir bot_001 >installed.bin
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"sync"
+	"syscall"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/flota/flota/firmware/simulator"
+	"github.com/flota/flota/pkg/deviceproto"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	var err error
+	switch command, args := argument(os.Args); command {
+	case "run":
+		err = run(ctx, args)
+	case "image":
+		err = image(args, os.Stdout)
+	default:
+		fmt.Fprintln(os.Stderr, "usage: flota-simulator run --provision FILE [--dir DIR | --memory] [--poll 1s] [--checkin 5m] [--bad crash]\n"+
+			"       flota-simulator image --dir DIR >FILE")
+		os.Exit(2)
+	}
+	if err != nil && !errors.Is(err, flag.ErrHelp) {
+		fmt.Fprintln(os.Stderr, "flota-simulator:", err)
+		os.Exit(1)
+	}
+}
+
+func argument(args []string) (string, []string) {
+	if len(args) < 2 {
+		return "", nil
+	}
+	return args[1], args[2:]
+}
+
+func run(ctx context.Context, args []string) error {
+	flags := flag.NewFlagSet("run", flag.ContinueOnError)
+	provision := flags.String("provision", "", "the provisioning `file` of a device, or an array of them")
+	dir := flags.String("dir", "", "where the devices keep slots and state (default: beside the provisioning file)")
+	memory := flags.Bool("memory", false, "keep nothing on disk: for thousands of devices")
+	poll := flags.Duration("poll", 0, "poll this often instead of as the server says")
+	checkin := flags.Duration("checkin", 5*time.Minute, "how long a new image may take to check in")
+	bad := flags.String("bad", "", "what goes wrong with new images: crash, watchdog, selftest, no_checkin, or <sha256 prefix>=<fault>")
+	quiet := flags.Bool("quiet", false, "print nothing")
+	rollback := flags.String("rollback", "bootloader", "what undoes a bad image: bootloader, agent-only or none")
+	if err := flags.Parse(args); err != nil {
+		return err
+	}
+	provisions, err := simulator.ReadProvisions(*provision)
+	if err != nil {
+		return err
+	}
+	o := simulator.Options{Poll: *poll, Checkin: *checkin, HTTP: client(), Rollback: deviceproto.Rollback(*rollback)}
+	if *bad != "" {
+		if o.Judge, err = simulator.Faults(*bad); err != nil {
+			return err
+		}
+	}
+	if !*quiet {
+		var mu sync.Mutex
+		o.Print = func(line string) {
+			mu.Lock()
+			defer mu.Unlock()
+			fmt.Println(time.Now().Format("15:04:05.000"), line)
+		}
+	}
+	if *dir == "" {
+		*dir = filepath.Join(filepath.Dir(*provision), "devices")
+	}
+
+	group, ctx := errgroup.WithContext(ctx)
+	for _, p := range provisions {
+		var storage simulator.Storage = &simulator.Memory{}
+		if !*memory {
+			storage = simulator.Disk{Dir: filepath.Join(*dir, p.ProductID)}
+		}
+		device, err := simulator.New(p, storage, o)
+		if err != nil {
+			return fmt.Errorf("%s: %w", p.ProductID, err)
+		}
+		group.Go(func() error { return device.Run(ctx) })
+	}
+	return group.Wait()
+}
+
+// client is one for all devices: connections are kept and bounded.
+func client() *http.Client {
+	return &http.Client{
+		Transport: &http.Transport{
+			DialContext:         (&net.Dialer{Timeout: 10 * time.Second}).DialContext,
+			MaxConnsPerHost:     512,
+			MaxIdleConnsPerHost: 512,
+			IdleConnTimeout:     90 * time.Second,
+			DisableCompression:  true,
+		},
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+}
+
+func image(args []string, out io.Writer) error {
+	flags := flag.NewFlagSet("image", flag.ContinueOnError)
+	dir := flags.String("dir", "", "the device's folder")
+	if err := flags.Parse(args); err != nil {
+		return err
+	}
+	disk := simulator.Disk{Dir: *dir}
+	state, err := disk.Load()
+	if err != nil {
+		return err
+	}
+	if state.Slots[state.Active].SHA256 == "" {
+		return errors.New("nothing was installed over the air yet")
+	}
+	f, err := os.Open(disk.SlotFile(state.Active))
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	_, err = io.Copy(out, f)
+	return err
+}
