@@ -176,6 +176,11 @@ var (
 		TTL: 15 * time.Second, Storage: jetstream.MemoryStorage, MaxBytes: 64 * mib, MaxValue: 1 * mib,
 		Doc: "Who compiles what, and how much more it could; key <worker>.",
 	}
+	Fences = Bucket[*editorv1.Fence]{
+		Name: "fences", Owner: Editor, Writer: Editor, Read: []Service{Compiler},
+		TTL: 30 * time.Minute, Storage: jetstream.MemoryStorage, MaxBytes: 8 * mib, MaxValue: 1 * kib,
+		Doc: "Attempts that are void: their workers stop; key <build>.",
+	}
 	TokenKeys = Bucket[*authv1.TokenKey]{
 		Name: "token-keys", Owner: Auth, Writer: Auth, Read: []Service{Editor, Artifact, Fleet},
 		MaxBytes: 1 * mib, MaxValue: 4 * kib,

@@ -26,9 +26,14 @@ const (
 
 // Request editor.claim: a worker takes a build.
 type ClaimRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Build         string                 `protobuf:"bytes,1,opt,name=build,proto3" json:"build,omitempty"`
-	Worker        string                 `protobuf:"bytes,2,opt,name=worker,proto3" json:"worker,omitempty"`
+	state  protoimpl.MessageState `protogen:"open.v1"`
+	Build  string                 `protobuf:"bytes,1,opt,name=build,proto3" json:"build,omitempty"`
+	Worker string                 `protobuf:"bytes,2,opt,name=worker,proto3" json:"worker,omitempty"`
+	// Which delivery of the job this is: the sequence number of its message, and
+	// how often it was delivered. A later delivery fences the attempt of an
+	// earlier one, whose lease is lost; an earlier one is refused.
+	Job           uint64 `protobuf:"varint,3,opt,name=job,proto3" json:"job,omitempty"`
+	Delivered     uint32 `protobuf:"varint,4,opt,name=delivered,proto3" json:"delivered,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -75,6 +80,20 @@ func (x *ClaimRequest) GetWorker() string {
 		return x.Worker
 	}
 	return ""
+}
+
+func (x *ClaimRequest) GetJob() uint64 {
+	if x != nil {
+		return x.Job
+	}
+	return 0
+}
+
+func (x *ClaimRequest) GetDelivered() uint32 {
+	if x != nil {
+		return x.Delivered
+	}
+	return 0
 }
 
 type ClaimResponse struct {
@@ -449,14 +468,71 @@ func (x *BuildChanged) GetAtMs() int64 {
 	return 0
 }
 
+// Value in the bucket fences, key = build: all attempts up to this one are void
+// (cancelled, overdue, or taken over). A worker that runs one stops it, says no
+// more of it and acknowledges its job.
+type Fence struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Build         string                 `protobuf:"bytes,1,opt,name=build,proto3" json:"build,omitempty"`
+	Attempt       uint32                 `protobuf:"varint,2,opt,name=attempt,proto3" json:"attempt,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Fence) Reset() {
+	*x = Fence{}
+	mi := &file_flota_editor_v1_editor_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Fence) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Fence) ProtoMessage() {}
+
+func (x *Fence) ProtoReflect() protoreflect.Message {
+	mi := &file_flota_editor_v1_editor_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Fence.ProtoReflect.Descriptor instead.
+func (*Fence) Descriptor() ([]byte, []int) {
+	return file_flota_editor_v1_editor_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *Fence) GetBuild() string {
+	if x != nil {
+		return x.Build
+	}
+	return ""
+}
+
+func (x *Fence) GetAttempt() uint32 {
+	if x != nil {
+		return x.Attempt
+	}
+	return 0
+}
+
 var File_flota_editor_v1_editor_proto protoreflect.FileDescriptor
 
 const file_flota_editor_v1_editor_proto_rawDesc = "" +
 	"\n" +
-	"\x1cflota/editor/v1/editor.proto\x12\x0fflota.editor.v1\x1a flota/compiler/v1/compiler.proto\"<\n" +
+	"\x1cflota/editor/v1/editor.proto\x12\x0fflota.editor.v1\x1a flota/compiler/v1/compiler.proto\"l\n" +
 	"\fClaimRequest\x12\x14\n" +
 	"\x05build\x18\x01 \x01(\tR\x05build\x12\x16\n" +
-	"\x06worker\x18\x02 \x01(\tR\x06worker\"\x91\x02\n" +
+	"\x06worker\x18\x02 \x01(\tR\x06worker\x12\x10\n" +
+	"\x03job\x18\x03 \x01(\x04R\x03job\x12\x1c\n" +
+	"\tdelivered\x18\x04 \x01(\rR\tdelivered\"\x91\x02\n" +
 	"\rClaimResponse\x12\x18\n" +
 	"\agranted\x18\x01 \x01(\bR\agranted\x12\x18\n" +
 	"\aattempt\x18\x02 \x01(\rR\aattempt\x12\x1f\n" +
@@ -490,7 +566,10 @@ const file_flota_editor_v1_editor_proto_rawDesc = "" +
 	"\x05state\x18\x04 \x01(\tR\x05state\x12\x18\n" +
 	"\aattempt\x18\x05 \x01(\rR\aattempt\x12.\n" +
 	"\x05phase\x18\x06 \x01(\x0e2\x18.flota.compiler.v1.PhaseR\x05phase\x12\x13\n" +
-	"\x05at_ms\x18\a \x01(\x03R\x04atMsB\xb8\x01\n" +
+	"\x05at_ms\x18\a \x01(\x03R\x04atMs\"7\n" +
+	"\x05Fence\x12\x14\n" +
+	"\x05build\x18\x01 \x01(\tR\x05build\x12\x18\n" +
+	"\aattempt\x18\x02 \x01(\rR\aattemptB\xb8\x01\n" +
 	"\x13com.flota.editor.v1B\vEditorProtoP\x01Z6github.com/flota/flota/pkg/pb/flota/editor/v1;editorv1\xa2\x02\x03FEX\xaa\x02\x0fFlota.Editor.V1\xca\x02\x0fFlota\\Editor\\V1\xe2\x02\x1bFlota\\Editor\\V1\\GPBMetadata\xea\x02\x11Flota::Editor::V1b\x06proto3"
 
 var (
@@ -505,31 +584,32 @@ func file_flota_editor_v1_editor_proto_rawDescGZIP() []byte {
 	return file_flota_editor_v1_editor_proto_rawDescData
 }
 
-var file_flota_editor_v1_editor_proto_msgTypes = make([]protoimpl.MessageInfo, 5)
+var file_flota_editor_v1_editor_proto_msgTypes = make([]protoimpl.MessageInfo, 6)
 var file_flota_editor_v1_editor_proto_goTypes = []any{
 	(*ClaimRequest)(nil),  // 0: flota.editor.v1.ClaimRequest
 	(*ClaimResponse)(nil), // 1: flota.editor.v1.ClaimResponse
 	(*BuildRequest)(nil),  // 2: flota.editor.v1.BuildRequest
 	(*BuildResponse)(nil), // 3: flota.editor.v1.BuildResponse
 	(*BuildChanged)(nil),  // 4: flota.editor.v1.BuildChanged
-	(v1.Kind)(0),          // 5: flota.compiler.v1.Kind
-	(v1.Outcome)(0),       // 6: flota.compiler.v1.Outcome
-	(*v1.Output)(nil),     // 7: flota.compiler.v1.Output
-	(*v1.Memory)(nil),     // 8: flota.compiler.v1.Memory
-	(v1.Phase)(0),         // 9: flota.compiler.v1.Phase
+	(*Fence)(nil),         // 5: flota.editor.v1.Fence
+	(v1.Kind)(0),          // 6: flota.compiler.v1.Kind
+	(v1.Outcome)(0),       // 7: flota.compiler.v1.Outcome
+	(*v1.Output)(nil),     // 8: flota.compiler.v1.Output
+	(*v1.Memory)(nil),     // 9: flota.compiler.v1.Memory
+	(v1.Phase)(0),         // 10: flota.compiler.v1.Phase
 }
 var file_flota_editor_v1_editor_proto_depIdxs = []int32{
-	5, // 0: flota.editor.v1.ClaimResponse.kind:type_name -> flota.compiler.v1.Kind
-	5, // 1: flota.editor.v1.BuildResponse.kind:type_name -> flota.compiler.v1.Kind
-	6, // 2: flota.editor.v1.BuildResponse.outcome:type_name -> flota.compiler.v1.Outcome
-	7, // 3: flota.editor.v1.BuildResponse.outputs:type_name -> flota.compiler.v1.Output
-	8, // 4: flota.editor.v1.BuildResponse.memory:type_name -> flota.compiler.v1.Memory
-	9, // 5: flota.editor.v1.BuildChanged.phase:type_name -> flota.compiler.v1.Phase
-	6, // [6:6] is the sub-list for method output_type
-	6, // [6:6] is the sub-list for method input_type
-	6, // [6:6] is the sub-list for extension type_name
-	6, // [6:6] is the sub-list for extension extendee
-	0, // [0:6] is the sub-list for field type_name
+	6,  // 0: flota.editor.v1.ClaimResponse.kind:type_name -> flota.compiler.v1.Kind
+	6,  // 1: flota.editor.v1.BuildResponse.kind:type_name -> flota.compiler.v1.Kind
+	7,  // 2: flota.editor.v1.BuildResponse.outcome:type_name -> flota.compiler.v1.Outcome
+	8,  // 3: flota.editor.v1.BuildResponse.outputs:type_name -> flota.compiler.v1.Output
+	9,  // 4: flota.editor.v1.BuildResponse.memory:type_name -> flota.compiler.v1.Memory
+	10, // 5: flota.editor.v1.BuildChanged.phase:type_name -> flota.compiler.v1.Phase
+	6,  // [6:6] is the sub-list for method output_type
+	6,  // [6:6] is the sub-list for method input_type
+	6,  // [6:6] is the sub-list for extension type_name
+	6,  // [6:6] is the sub-list for extension extendee
+	0,  // [0:6] is the sub-list for field type_name
 }
 
 func init() { file_flota_editor_v1_editor_proto_init() }
@@ -543,7 +623,7 @@ func file_flota_editor_v1_editor_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_flota_editor_v1_editor_proto_rawDesc), len(file_flota_editor_v1_editor_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   5,
+			NumMessages:   6,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
