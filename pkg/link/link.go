@@ -1,6 +1,6 @@
 // Package link makes and checks signed, expiring tokens: the part of a
 // download link that a browser, a device or a worker shows instead of a
-// credential. A token is at most 84 characters long.
+// credential. A token is at most 127 characters long.
 package link
 
 import (
@@ -22,8 +22,8 @@ const (
 	Source   Kind = 4 // a worker fetches a source
 )
 
-// MaxSubject is the longest subject, in bytes: a SHA-256.
-const MaxSubject = 32
+// MaxSubject is the longest subject, in bytes: a SHA-256, or a few short IDs.
+const MaxSubject = 64
 
 // Link is what a token says.
 type Link struct {

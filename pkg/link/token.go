@@ -7,7 +7,7 @@ import (
 )
 
 // A token is base64url of: kind (1 byte), key number (2), expiry in unix
-// seconds (4, good until 2106), hash of the audience (8), subject (0 to 32),
+// seconds (4, good until 2106), hash of the audience (8), subject (0 to 64),
 // and the MAC (16) over all before it.
 const (
 	audienceSize = 8
