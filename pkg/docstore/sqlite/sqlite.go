@@ -21,7 +21,12 @@ import (
 	"github.com/flota/flota/pkg/docstore"
 )
 
-const readers = 4
+const (
+	readers = 4
+	// cacheSize is small, in KiB for each connection: the system caches the file
+	// anyway, and five databases in one process have 25 connections.
+	cacheSize = "cache_size(-256)"
+)
 
 // DB is a database file.
 type DB struct {
@@ -61,7 +66,7 @@ func Open(ctx context.Context, path string) (*DB, error) {
 
 func open(path string, connections int, pragmas ...string) (*sql.DB, error) {
 	address := url.URL{Scheme: "file", Path: path, RawQuery: url.Values{
-		"_pragma": append([]string{"busy_timeout(5000)", "journal_mode(WAL)", "synchronous(FULL)"}, pragmas...),
+		"_pragma": append([]string{"busy_timeout(5000)", "journal_mode(WAL)", "synchronous(FULL)", cacheSize}, pragmas...),
 	}.Encode()}
 	db, err := sql.Open("sqlite", address.String())
 	if err != nil {
