@@ -379,7 +379,7 @@ type CreateProjectJSONBody struct {
 
 // ChangeProjectJSONBody defines parameters for ChangeProject.
 type ChangeProjectJSONBody struct {
-	// Fqbn The board to compile for
+	// Fqbn The board to compile for, with options.
 	Fqbn *string `json:"fqbn,omitempty"`
 	Name *Name   `json:"name,omitempty"`
 }
@@ -2650,16 +2650,16 @@ var swaggerSpec = []string{
 	"tutvnVhGh4IU14xkvc2Oia5FaA/vcoiBiHDxunn93N9yGsHvsJxm430s50dYgTbE1VGc1I7JqbZAqbe9",
 	"viewiXm6Pt7zDKHCq0vEwaLRPiN7nmBLm0UXLZ4/jU/zmLltLpbrgy0TYeH1ge7dkZj0nm7mB5oel//V",
 	"Gjr96L/unBQ5uAaEvvpc4u+jnvWroQZ8LwUcocVjiejnde5YBmHGYV4LCLC+9oBYbfnj6iBtdyOmTjaT",
-	"DBg8epNTG3xtpMOYh0Uva+a+q8ZCJywcb7PmOEL87TvaJtFMVJwfarb3MNE/RFmcBNITW6nP8LeXW92U",
-	"/60g3d5rv1YOVy4bFvDFXi/V/rQDwvPRcfkYG98S0593GrE/pYF7BXygvam7VzcOmSGywue1nZE7U6Dz",
-	"Xmd3RrmGgeF4D0IXlAnMyponvqbtlPmu03C3abcxb1urOL5zzKWGEFGBPuHPigZGC8QXSQKlgfQZkaqt",
-	"PPp23HjIu6Zl9xQJSi2s+h2liYq+jlKLYiPN6Di0ur1vO/Z46Trt9gMebQ7UI+kT4BFP1oZx9yl6k7lc",
-	"rWYFYUIboGmd0G3QGAcrMp32zE5lddt/g3j/KZ/bOv1XI0mwvc3ncJcjFS1fs96/Sr21WwedcqgG8bYy",
-	"jaaewh/PqQ51Pfzz4uzJ+VOrQM0bMKQMfQAUpVlj4coVY5wcQm0YLUW9TqWv/n7+9dNdja/14vefGX+5",
-	"Z/yhBv5El/eHXr0CIV0CoT0bJQ9pZaSmS/hiQjAlsFKKiRR8TVjmay8ciDaMc5JTX/lN2QK0GXeECmrc",
-	"e3qs8A73PqlqWh97sOHEkZGHW9tGf549GDf6s2qf4/bJoX/TxrEV/b9rZv2fVOl6194rOWh6jnbV6dqt",
-	"D84EyIVvuiroDT4KQQdpYSj3Fb30T5g0vGvRxGmcQadtqmPa56Hn3s8Mo1vdGAr4NZTmGQpQOFG3UhXS",
-	"PQEdKdNuaHkNUA4BIKF6Azbj/1lRy1oJ8A06mtKSTV271nT5OLp7f/ffAAAA//8=",
+	"DBg8epNTG3xtpMOYh0Uva+a+q8ZCp9jBa9+wNsE68g7jPshg72Gcf4iaON6nJ7ZPn9tvL7S6Kf9b4bm9",
+	"135NHK5QNizdi73eqP1pBwTmoyPyMda9JZo/77Rgf0rT9gr4QHsjd+9tHDJDZGX2MutMgc57Pd0Z5RoG",
+	"huN9B11QJjAfax73moZT5vtNw32m3Za8bU3i+MIxlxpCRAU6hD8rDhgtDV8kCZQG0mdEqrbm6Btx4yHv",
+	"mmbdU6QmtbDqF5QmHvoKSi2KjQSj49Dqxr7tqOOl67HbD3K02U+PpE+ARDxZG8bdp+hN5rK0mhWECW2A",
+	"pnUqt0FjHKzFdBozOzXVbf8B4v2nfGjrdF6NpL/2Np/DXY7Usny1ev/69NY+HXTKoerD28o0mnoKfzyn",
+	"OtTv8M+LsyfnT60CNa+/kDL0AVCUZo0lK1eGcXIINWC0FPV6lL76+/nXT3e1vNaL339m/OUe8Ica+BNd",
+	"3h969UqDdAmE9myUPKSVkZou4YsJwWTASikmUvA1YZmvunAg2jDOSU59zTdlC9Bm3BEqqHHv6bHCO9z7",
+	"pKppfezBhhNHRh5ubRudefZg3OjPqn2O2yeH/k0Dx1b0/66Z9X9Sn+tde6/koOk22lWha7c+OBMgF77d",
+	"qqA3+BwEHaSFodzX8tI/YdLwrkUTp3EGnYapjmmfhx56PzOMbnVjKODXUJpnKEDhRN1KVUj3+HOkTLuh",
+	"5TVAOQSAhOoN2Iz/W0UtayXA1+doSks2dY1a0+Xj6O793X8DAAD//w==",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,
