@@ -164,6 +164,16 @@ type Product struct {
 // ProductID defines model for ProductID.
 type ProductID = string
 
+// PublicKey An Ed25519 key as a JWK.
+type PublicKey struct {
+	Alg string `json:"alg"`
+	Crv string `json:"crv"`
+	Kid string `json:"kid"`
+	Kty string `json:"kty"`
+	Use string `json:"use"`
+	X   string `json:"x"`
+}
+
 // Role defines model for Role.
 type Role string
 
@@ -764,14 +774,7 @@ type GetKeysResponseObject interface {
 }
 
 type GetKeys200JSONResponse struct {
-	Keys []struct {
-		Alg string `json:"alg"`
-		Crv string `json:"crv"`
-		Kid string `json:"kid"`
-		Kty string `json:"kty"`
-		Use string `json:"use"`
-		X   string `json:"x"`
-	} `json:"keys"`
+	Keys []PublicKey `json:"keys"`
 }
 
 func (response GetKeys200JSONResponse) VisitGetKeysResponse(w http.ResponseWriter) error {
@@ -2584,48 +2587,48 @@ func (sh *strictHandler) CreateWorkspace(ctx echo.Context) error {
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"1Ftrc9s21v4rGLydSfuW1iWXJpU/dNx4mvHGaT1OdjOzseuBySMRFQmwAChZ6/F/38GFFCmCFC2p7uaT",
-	"SQE8AM71OefA9zjkacYZMCXx5B5nRJAUFAjzdjJVIPQDZXiC/8xBrHCAGUkBTzAxgwGWYQwp0bPUKtMD",
-	"UgnKZvjhIcCnsKAhnJ2WNDKi4jWJyAzjAAv4M6cCIjxRIodumuc0paptU4kZrBKIYEryROHJeDQKcEru",
-	"aJqnePLKvFFm38ZBsRBlCmYgzEr/lJXT13eeS3P2/vt+0JNlxpkEw9oLwW8TSPVjyJkCZo5EsiyhIVGU",
-	"s2FmZ3z/h+RMj61pfyNgiif4/4Zr2Q3tqBwWdM2KEchQ0EyTwxP8OSYKLYEptBSczQb4IcAfQUpq6bds",
-	"o7l8JngGQlF7EBKGIOWN4nNgnoMHGO4yKkDeEEN6ykWqn3BEFBwpmmrxN77RPO4+5wfAlqeFAL5gQ6q2",
-	"ndri1+U6/PYPCJWPRed8NoMIUTZAn2JAIedzChIRAUiCOkYEZYLPBElRSlYol4BUDMiuicyaiEj0MxAB",
-	"AlEmFZBogAMcA4mcTX0EdfTW0K1ztaEwenfutHr8nM+oYXBK7s6BzVSMJ+Pnb4wSF+/PA62mCoQ+y+9f",
-	"fr+6kldXd6PR0dXV3Xh6/f03Pl5/gKZQnWGap5oKURWjOWWR5kOUh2rgo0gjryLo7/QAMG1yX3AGQutW",
-	"gB0tTcqI7dqrEektCBnTzGyQKkjldh0pvtEUHEkiBFnpd2vJnn0KnkB1n3zJjLGnhDJFqH1ZUFiah2Lz",
-	"vk0vuZjLjIT+dcrRm9atrKfIJJ/5/WHVBAyLjQDc+ap7aKzYoO/OXud20260zujxpt4khZK2MrVLXpd6",
-	"zkNgnevWszoXbJd0C7Tv1WhBY79bdaDPdltE0y3+jcNUpeRkU5WI71y/ur1X/YELauW7Ryd/heUFkXLJ",
-	"RbTx9fNXP9S+ftPytVP4BjPnsGp6DO1GrTdBc1h53UVW2U5zcL3alrBnpm3yde1aylUCs1EfRysxuX6I",
-	"y1/eoh9fvnqNXEw+RiGPAFGJpCK3CQQoAkVoon+ZcoEy4FkCA+sdKhzSX3lPaT/3Dk0pJJGfr2YIEYUM",
-	"wvHyVvMCpLppcclSEZXLylAJfwKsqEr8u7U/bFNp+325RmBP38J3v0aFAoiC6FHQYR26GkMxkTdOSd3Y",
-	"LecJENYZDpwKORb2UMKz0wYvSqBbIVYaerGtoHreDj5ZOF0x3B9eblp9FQWcHP2bHP1ndPTj9frx5uj6",
-	"/71g4PIRsc8X8T4VMHB/Qe6CG1vU/CBuPpePOsCGBlQF7oJsp7T195RNuQeDxVz7GRVT+RO6MJ4mKOCY",
-	"DFAZSWSA9EIyQNKCfBmgk4szC1NlUPHK0rgOa+74l4Qrgkhusp0FCJse4LFmAc+AkYziCX4xGA1eGK+q",
-	"YiPhoaajH2ZgWKSlbxKIswhP8DtQ7/X4RhL0fDTaI/MoViyx4EZikvijcigWLfC0Bbaqlff3XPp16q4H",
-	"TFPW2hdYT7dLW4KB2bbP+OvwdZOgZkWfBEeHDQlqYD2ly4z9+l9KqpJTBljmaUrEypHK8tuEhkaHEJ/W",
-	"EiEZ6FSIoH98fq9XRN/qIPr61fh1gPTTm9GL198NDMlhiRozLj3Kc14gPBvLfubRag+tSXrkUeMtKKUD",
-	"NI23OYICr5b0/GKrVxYe/IbTLbYit99f1Od8plNfk68hyo61QKVJfV2GvBYkz1WnJPV44zAv/fjG+S3t",
-	"7fgCxK5Ka7ZmA0Cbc/oA+7qmrbUKTznG+HEi55TNjLEsY6ICRFiEljEI2PO8w1r6keWek39cUhXGnyu5",
-	"x2FsbKfE5yuwg3ccGQNAhHEVg1gHW6RiohBnJikgyObPiE+dYbh8ulUFz6lULk89bIysLPyIksnWeFOQ",
-	"7RNy3Ll0fDAeIxfC1CAL1u2s5kGLlzmJIneMg8eMLtbZMLURKbo+qGbij8KiLRGlpVLQx4rGB/R1VoGa",
-	"enASRRAdAnicRFEZjY5RSuYgizIsz7VmURUbeIwKSVh/aiYZZmkjZbAcoN90eiMRZ8mqbqnD+1yCeLBx",
-	"KQEFTTW7hJQvoKJp20LaO87A1pUTIhUyqRUKCWNcoRnfxwwqTZsv/i/XU4amq/FwHbSEBHCO6NImKYcx",
-	"oJ11ew+dHj2BTr+NCZvtrtVG41zqdrQFBbvk/7BgeGdQu2NZZKMm2oR85fAziWSSzwam9tBR6ehfVq2V",
-	"Xr429E2ZzabcIQLr5DRg1L4sE5QpiAw4URIl5BaSY+PuCggtwThJogoKz6R2QPpNn7rqAYtSQidYuSgm",
-	"Pdb72JbyQ7B1om3zaj91QDjE4E51Ffn6A6Wy4LwFKZWE+0ClgqutWClAt6tCgujs9ODQ6a0pSVWEeyA3",
-	"4+OuvxOz2c3YNQ9/Gfw1ldwKDV+VJiV3Z/aA45FrxhTv+ynKYRFcD/FsQ65/hf6fJIlT/TRAXCCmEdMB",
-	"POglzKhUIMoyKfrWVj/ldwNUYHCJEpgqxHNl+v0picDk4jLWjtLgSc60CRKpfS6QMK51tmrOc3hvhzoR",
-	"5Kn5/aJsUfkgpN6B9ulzWFmfT9UAT1ieJIEHXu7uD9oqI627Oxy8WvfuGgrxG4P1TYMnwsflnaWHa69E",
-	"h2Wfsy0vWPA5WCrvTVunX7XL6VJKVkhnBDIDMkeErVDKBfwdp28LEpdcEdV1wPF+Rf0e9XNvA9df7ba2",
-	"uX/SqRPGir1beMWTqCj6LDiNBuhj3Vm0eYVhNYrtI6CWFM6Z1MW65/2k+cLLbbh8T/jtsSCXiR0bZ1k0",
-	"vIwj37t0LGAqQMbtqdmlm/D3pgknyOyifhttykUtD7D1eqeWElSedZXFP5oJB0bgEEHka8FvqIib2MfM",
-	"P8dgqrFUoYibZsTezDzlYFus5hYfSRJzOiQVTRKkt2b0bEqFVIhEKWVUKkEUFz/hVnC95uZXU5Msb3U+",
-	"sllWy/I719Owv3FzxF3ebLTKgr3bBeOntMgPZG6Ljh49sW2edV7nipagw4m5UeAM2OTs1oLFwiBYk+o7",
-	"C7ad1s5M/ZOdclAjXi/bK12wl0K2ZQqOaN+4HpIkAfFMVu40IMqeqMVg8+RPTk8PY9C73HcpsubtJrZH",
-	"f6F6a+Xpk1MJoQB/0ab0Tj2Ur8XFOOq9+lgkgqKopj8y1/8acG93mGF1eHhv/vbIG9fatw0b/UtD04Ml",
-	"EJ7/hlAVQ+j37xAmtVpfVWrHVtbSDt+i7m85Pmv43+iy2ZvtXZpqnSTiS+0cd0+hTVgz8ceqQC4SPMFD",
-	"ktEhyVU8XIx1svzfAAAA//8=",
+	"1Ft7c9s2Ev8qGFxn0l5pPZK4SeQ/Om58zfjitB4nd5m52PXA5EpERQIsAErWefTdb/AgRYkgRUuqe/kr",
+	"okEusO/f7iIPOORpxhkwJfHoAWdEkBQUCPN0OlYg9A/K8Aj/kYNY4AAzkgIeYWIWAyzDGFKi31KLTC9I",
+	"JSib4OUywGcwoyGcn5U0MqLiFYnILOMAC/gjpwIiPFIih3aaFzSlqulQiVmsEohgTPJE4dFwMAhwSu5p",
+	"mqd4dGyeKLNPw6DYiDIFExBmp3/JCvfrJ8+l4b37uZf6ZZlxJsGI9lLwuwRS/TPkTAEzLJEsS2hIFOWs",
+	"n9k3vv9dcqbXVrS/ETDGI/y3/kp3fbsq+wVds2MEMhQ00+TwCH+OiUJzYArNBWeTHl4G+CNISS39hmPU",
+	"t88Ez0AoahkhYQhS3io+BeZhPMBwn1EB8pYY0mMuUv0LR0TBkaKpVn/tGy3jdj4/ALYyLRTwBRtSa8dZ",
+	"2/ym3Iff/Q6h8onogk8mECHKeuhTDCjkfEpBIiIASVAniKBM8IkgKUrJAuUSkIoB2T2R2RMRiX4CIkAg",
+	"yqQCEvVwgGMgkfOpj6CO3hq661KtGYw+neNWr1/wCTUCTsn9BbCJivFo+Py1MeLi+XmgzVSB0Lz89uW3",
+	"62t5fX0/GBxdX98Pxzfff+OT9QeoK9U5pvm1ZkJUxWhKWaTlEOWh6vko0shrCPo7vQBMu9wXnIHQthVg",
+	"R0uTMmq78VpEegdCxjQzB6QKUrndRopvNAVHkghBFvrZerLnnIInUD0nnzPj7CmhTBFqH2YU5uZHcXjf",
+	"oedcTGVGQv8+5ept41FWr8gkn/jjYdUFjIiNAhx/1TPUdqzRd7yvS7vuN9pm9HrdbpLCSBuF2qavK/3O",
+	"MrDBdSuvLgTbLd0GzWc1VlA771Yb6HLcBtW0q3+DmaqWnG6qGvHx9Ys7ezUeuKRWPnts8heYXxIp51xE",
+	"G18/P/5h7evXDV87g68JcwqLesTQYdRGEzSFhTdcZJXj1BdXu21Je+a1TbmuQku5S2AO6pNoJSevM3H1",
+	"81v05uXxK+Ry8gkKeQSISiQVuUsgQBEoQhP9lzEXKAOeJdCz0aEiIf2Vl0v7uXdpTCGJ/HI1S4goZBCO",
+	"V7ZaFiDVbUNIloqoXFaWSvgTYEVV4j+t/cM2k7bfl3sElvsGufstKhRAFESPgg6r1FVbiom8dUbq1u44",
+	"T4Cw1nTgTMiJsIMRnp/VZFEC3Qqx0tGLYwVVflvkZOF0xXF/eLnp9VUUcHr0H3L038HRm5vVz9ujm797",
+	"wcBlfpfQ8L3Pk08Z+kf0/Ph4+EZ7ssY5BP3z8/u6lZPEHw5DMWvABQ14QS28f8+lX1H3HfKjsmKeYf26",
+	"3doSDMyxfVK/egQc8IGATwUy3t+2d4HSDcI9SObL5aMY2FBG1Qcc7mh1AP09ZWPugaUx16FXxVT+iC5N",
+	"8A0KhCoDVCZXGSC9kQyQtHWPDNDp5blF7jKoJCppoqmNgPjnhCuCSG4KwBkIWzHhoRYBz4CRjOIRftEb",
+	"9F6YRKNio+G+pqN/TMCISGvf1FTnER7hd6De6/WNuvD5YLBHMVbs2Aker3y9ho433UaT7VI/6awkQfVs",
+	"IHaFt/8UJdeVkjXAMk9TIhaOVGZOaPSB+HitzpJBGYH0juhbnaNfHQ9fBUj/ej148eq7niHZL0FpxqVH",
+	"ERcFgLSp8iceLfbQQNKhTBtuAUEtmGy4zakKOFzS86ttvXGx9Bthu9qK1sH+qr7gE11Zm3IQUXaiFSpN",
+	"Ze0K8JUiea5aNanXa8y89MMnFwN05OAzELsarTmaDaZNjv4B9nXzra0QT7fHxEQip5RNjLPMY6ICRFiE",
+	"5jEI2JPf/lp1k+Uezj/OqQrjz5XS5jA+tlNd9RX4wTuOjAMgwriKQawSF1IxUYgzU3MQZMtzxMfOMVy5",
+	"3miCF1QqVwYfNt9UNn5ER2ZrvinIdkk5ji+dH0zEyIUwLc5CdDubedAQZU6jyLFx8JzRJjqbpjYyRdsH",
+	"1UL/UbiuIaM0NCK6eNHwgLHOGlDdDk6jCKJDAI/TKCqz0QlKyRRk0eXlubYsqmIDNVGhCRtPzUtGWNpJ",
+	"Gcx76FddKkjEWbJY99T+Qy5BLG1eSkBB3cyuIOUzqFjatpT2jjOwbeuESIVMmYJCwhhXaML3cYPKTOiL",
+	"/8vVK30zNFneBA0pAVwgurKA/zAOtLNt72HTgyew6bcxYZPdrdpYnCuDjragYNdbOCwY3hnU7th12Wi5",
+	"1iFfufxMIpnkk56p41saKd27tmudna8NfVNmqynHRGCDnAaMOpZlgjIFkQEnSqKE3EFyYsJdAaElmCBJ",
+	"VEHhmdQBSD9prqsRsCjLW8HKZfHSY6OPnVgvg60v2imyjlMHhEMM7lVbD/ERtXnRz96ClErCXaBSIdVG",
+	"rBSgu0WhQXR+dnDo9Na0dyrKPVCY8UnXP+jZHJbsWoe/DP6cRnGFhq8XmZL7c8vgcOBmPcXzfoZyWATX",
+	"QT3bkOufYf+nSeJMPw0QF4hpxHSACHoFEyoViLLliL61nUT5XQ8VGFyiBMYK8VyZ6wQpicDU4jLWgdLg",
+	"Sc60CxKpYy6QMF4bnK0Fz/6DXWpFkGfm75flBKwbhLQdAh3np7CweYCqPSJBU0+k8VyHA1aroWDNFH5l",
+	"sLrC8ETIuLwMtbzx6rJfDlCbKoIZn4Kl8t7Mi7r1uZwVpWSBdC0gMyBTRNgCpVzAX8F9U3q44oqoNgaH",
+	"+7XGO8yHvJNhf5/beuX+5aYuFSueboEVT6Ki3TPjNOqhj+thoike9Kv5ax8FNRRvzqUuV8P0J60UXm5D",
+	"5HsCb48HuRrsxITEYmxkQvjeTWMBYwEybi7KrtwLf22BcIrMKdavuY25WKsAbKfemaUElWdtDfGP5oUD",
+	"Y2+IIPLN9jdMxL3Yxc0/x2D6sFShiJsxxN7CPONgB5XmeiBJEsMdkoomCdJHM3Y2pkIqRKKUMiqVIIqL",
+	"H3EjrF5J86vpRpbXRR85Jlur71v304C/diXF3QqtDcmCvQcFw6f0yA9katuNHjuxA55VRefalaDTiZnL",
+	"Owc21br1YDEz2NUU+c6D7Yy1tUb/ZF85qBOvtu1UKNirFdtqBEe0a14PSZKAeCYrNwMQZU80XLAV8idn",
+	"p4dx6F1ujRT18nYX22OyUL378fRlqYRQgL9dU0anDsbXEGIc9U4TLBJB0U7TH5l7hTW4tzvMsDbcfzD/",
+	"dqgYV9a3DRv9W0PTgxUQnv9moSqO0O3/WZjSanXhpxlbWU87/HC6u+f4vOH/Y75mr8y3WaoNkojPdXDc",
+	"vYQ2ac3kH2sCuUjwCPdJRvskV3F/NtTF8v8CAAD//w==",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

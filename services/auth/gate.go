@@ -1,0 +1,67 @@
+package auth
+
+import (
+	"context"
+
+	"github.com/flota/flota/pkg/fault"
+	"github.com/flota/flota/pkg/identity"
+)
+
+// Caller is a person, or a program with that person's API token, with the role
+// that it has now.
+type Caller struct {
+	User      string
+	Workspace string
+	Role      identity.Role
+	Program   bool
+}
+
+// Gate asks for what an access token cannot know: whether the role that it
+// tells is still true. Whoever lost a role must not use the last minutes of a
+// token to give it back to himself.
+type Gate struct {
+	Directory Directory
+	Tokens    TokenStore
+	Clock     Clock
+}
+
+// Admit returns the caller if its role, at this moment, includes the wanted one.
+// Errors: Unauthenticated, Forbidden.
+func (g *Gate) Admit(ctx context.Context, wanted identity.Role) (Caller, error) {
+	p, err := identity.Require(ctx, wanted)
+	if err != nil {
+		return Caller{}, err
+	}
+	caller := Caller{User: p.Subject, Workspace: p.Workspace, Program: p.Kind == identity.KindToken}
+	atMost := identity.Owner
+	if caller.Program {
+		token, err := g.Tokens.Token(ctx, p.Subject)
+		if fault.Is(err, fault.NotFound) || err == nil && token.expired(g.Clock.now()) {
+			return Caller{}, fault.New(fault.Unauthenticated, "this API token is void")
+		}
+		if err != nil {
+			return Caller{}, err
+		}
+		caller.User, atMost = token.User, token.Role
+	}
+	workspace, err := optional(g.Directory.Workspace(ctx, p.Workspace))
+	if err != nil {
+		return Caller{}, err
+	}
+	caller.Role = lower(workspace.Role(caller.User), atMost)
+	if !caller.Role.Includes(wanted) {
+		return Caller{}, fault.New(fault.Forbidden, "this needs the role %s", wanted)
+	}
+	return caller, nil
+}
+
+// lower returns the lower of two roles, "" where one of them is none.
+func lower(a, b identity.Role) identity.Role {
+	switch {
+	case a.Includes(b):
+		return b
+	case b.Includes(a):
+		return a
+	}
+	return ""
+}
