@@ -37,11 +37,13 @@ func Read[C any](folder, name string) ([]C, error) {
 // Make returns the files by name. It gives the same bytes every time.
 func Make() map[string][]byte {
 	return map[string][]byte{
-		"derive.json":    encode("What follows from a device key and from a signing key.", deriveCases()),
-		"request.json":   encode("A request, its MAC and the server's clock → what the server makes of it.", requestCases()),
-		"answer.json":    encode("An answer and its MAC → is it a check-in?", answerCases()),
-		"statement.json": encode("A signed statement and what a device knows → its decision.", statementCases()),
-		"report.json":    encode("The body of a report → accepted, or the field at fault.", reportCases()),
+		"derive.json":     encode("What follows from a device key and from a signing key.", deriveCases()),
+		"request.json":    encode("A request, its MAC and the server's clock → what the server makes of it.", requestCases()),
+		"answer.json":     encode("An answer and its MAC → is it a check-in?", answerCases()),
+		"statement.json":  encode("A signed statement and what a device knows → its decision.", statementCases()),
+		"report.json":     encode("The body of a report → accepted, or the field at fault.", reportCases()),
+		"link.json":       encode("The path of an image request → status.", linkCases()),
+		"httpupdate.json": encode("What stock clients send, byte for byte → status and headers.", httpUpdateCases()),
 	}
 }
 
