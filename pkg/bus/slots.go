@@ -16,11 +16,12 @@ type Slots struct {
 	busy int
 	free chan struct{} // closed while a slot is free
 	full chan struct{} // closed while none is
+	next chan struct{} // closed at the next change
 }
 
 // NewSlots returns n free slots, at least one.
 func NewSlots(n int) *Slots {
-	s := &Slots{n: max(n, 1), turn: make(chan struct{}, 1), free: make(chan struct{}), full: make(chan struct{})}
+	s := &Slots{n: max(n, 1), turn: make(chan struct{}, 1), free: make(chan struct{}), full: make(chan struct{}), next: make(chan struct{})}
 	close(s.free)
 	return s
 }
@@ -30,6 +31,19 @@ func (s *Slots) Free() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.n - s.busy
+}
+
+// Changed is closed at the next time that a slot is taken or becomes free. Get
+// it before reading Free.
+func (s *Slots) Changed() <-chan struct{} {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.next
+}
+
+func (s *Slots) change() {
+	close(s.next)
+	s.next = make(chan struct{})
 }
 
 // Size returns how many there are.
@@ -43,6 +57,7 @@ func (s *Slots) take() bool {
 		return false
 	}
 	s.busy++
+	s.change()
 	if s.busy == s.n {
 		close(s.full)
 		s.free = make(chan struct{})
@@ -58,6 +73,7 @@ func (s *Slots) release() {
 		s.full = make(chan struct{})
 	}
 	s.busy--
+	s.change()
 }
 
 func (s *Slots) whenFree() <-chan struct{} {

@@ -10,9 +10,9 @@ import (
 // Streams lists every stream.
 var Streams = []*Stream{Jobs, Logs, Builds, Projects, Devices, Seen, FleetChanges}
 
-// AnySubject, AnyConsumer, AnyRequest and AnyBucket are the untyped sides of
-// the map, for making, drawing and permitting what is in it.
+// The untyped sides of the map, for making, drawing and permitting what is in it.
 type (
+	// AnySubject is a Subject.
 	AnySubject struct {
 		Stream  *Stream
 		Pattern string
@@ -21,6 +21,7 @@ type (
 		Message string
 		Doc     string
 	}
+	// AnyConsumer is a Consumer.
 	AnyConsumer struct {
 		Stream     *Stream
 		Name       string
@@ -31,6 +32,7 @@ type (
 		Message    string
 		Doc        string
 	}
+	// AnyRequest is a Request.
 	AnyRequest struct {
 		Subject         string
 		By              Service
@@ -39,6 +41,7 @@ type (
 		Question, Reply string
 		Doc             string
 	}
+	// AnyBucket is a Bucket.
 	AnyBucket struct {
 		Name          string
 		Owner, Writer Service

@@ -69,8 +69,13 @@ func probe(listen string) int {
 	if err != nil {
 		return 2
 	}
-	client := http.Client{Timeout: 2 * time.Second}
-	answer, err := client.Get("http://" + net.JoinHostPort("127.0.0.1", port) + "/readyz")
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+	defer cancel()
+	ask, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+net.JoinHostPort("127.0.0.1", port)+"/readyz", nil)
+	if err != nil {
+		return 2
+	}
+	answer, err := http.DefaultClient.Do(ask)
 	if err != nil {
 		return 1
 	}

@@ -181,7 +181,7 @@ func (s *statements) signatures() {
 	s.add("a device with one key", accept, "", good, on(func(d *Device) { d.Keys = d.Keys[:1] }))
 	s.add("white space and order are the signer's own", exact, "", []byte("{ \"deployment\": 1795312800,\n"+string(bytes.Replace(good[1:], []byte(`"deployment":1795312800,`), nil, 1))))
 	s.add("high s", sig, "", good, func(c *Statement) {
-		n := SigningKey("first").Curve.Params().N
+		n := SigningKey("first").Params().N
 		other := new(big.Int).Sub(n, new(big.Int).SetBytes(c.Statement.Sig[32:]))
 		c.Statement.Sig = append(slices.Clone(c.Statement.Sig[:32]), other.FillBytes(make([]byte, 32))...)
 	})
@@ -210,7 +210,7 @@ func (s *statements) signatures() {
 	bad("65 bytes", sig, func(g *deviceproto.Signed) { g.Sig = append(g.Sig, 0) })
 	bad("empty", sig, func(g *deviceproto.Signed) { g.Sig = []byte{} })
 	bad("zeros", sig, func(g *deviceproto.Signed) { clear(g.Sig) })
-	bad("r is the group's order", sig, func(g *deviceproto.Signed) { SigningKey("first").Curve.Params().N.FillBytes(g.Sig[:32]) })
+	bad("r is the group's order", sig, func(g *deviceproto.Signed) { SigningKey("first").Params().N.FillBytes(g.Sig[:32]) })
 	bad("s then r", sig, func(g *deviceproto.Signed) { g.Sig = append(slices.Clone(g.Sig[32:]), g.Sig[:32]...) })
 	bad("little-endian", sig, func(g *deviceproto.Signed) { slices.Reverse(g.Sig[:32]); slices.Reverse(g.Sig[32:]) })
 }
