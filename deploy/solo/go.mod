@@ -36,6 +36,11 @@ require (
 	github.com/cespare/xxhash/v2 v2.3.0 // indirect
 	github.com/davecgh/go-spew v1.1.1 // indirect
 	github.com/dustin/go-humanize v1.1.0 // indirect
+	github.com/flota/flota/services/artifact v0.0.0
+	github.com/flota/flota/services/auth v0.0.0
+	github.com/flota/flota/services/compiler v0.0.0
+	github.com/flota/flota/services/editor v0.0.0
+	github.com/flota/flota/services/fleet v0.0.0
 	github.com/go-asn1-ber/asn1-ber v1.5.8 // indirect
 	github.com/go-ldap/ldap/v3 v3.4.14 // indirect
 	github.com/gofiber/fiber/v3 v3.5.0 // indirect
@@ -84,3 +89,13 @@ require (
 )
 
 replace github.com/flota/flota/pkg => ../../pkg
+
+replace github.com/flota/flota/services/auth => ../../services/auth
+
+replace github.com/flota/flota/services/editor => ../../services/editor
+
+replace github.com/flota/flota/services/compiler => ../../services/compiler
+
+replace github.com/flota/flota/services/artifact => ../../services/artifact
+
+replace github.com/flota/flota/services/fleet => ../../services/fleet
