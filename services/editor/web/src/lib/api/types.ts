@@ -1,0 +1,24 @@
+import type { components as Auth } from '$api/auth'
+import type { components as Editor } from '$api/editor'
+import type { components as Fleet } from '$api/fleet'
+
+export type Me = Auth['schemas']['Me']
+export type NewProduct = Auth['schemas']['NewProduct']
+
+export type Board = Editor['schemas']['Board']
+export type Build = Editor['schemas']['Build']
+export type BuildEvent = Editor['schemas']['BuildEvent']
+export type DeviceEvent = Editor['schemas']['DeviceEvent']
+export type Diagnostic = Editor['schemas']['Diagnostic']
+export type Example = Editor['schemas']['Example']
+export type Farm = Editor['schemas']['Farm']
+export type LogEvent = Editor['schemas']['LogEvent']
+export type LogLine = Editor['schemas']['LogLine']
+export type Memory = Editor['schemas']['Memory']
+export type Output = Editor['schemas']['Output']
+export type Project = Editor['schemas']['Project']
+export type ProjectFile = Editor['schemas']['File']
+
+export type Device = Fleet['schemas']['Device']
+export type HistoryEntry = Fleet['schemas']['HistoryEntry']
+export type Release = Fleet['schemas']['Release']

@@ -1,0 +1,35 @@
+import { expect, test } from 'vitest'
+import type { Device } from '$lib/api/types'
+import { afterEvent, deviceState, matches, reasonSentence, stateWords } from './states'
+
+const device: Device = {
+  device: 'd1', product_id: 'bot_001', name: 'Kitchen', tags: ['lab'], state: 'idle', online: false, revoked: false, running_version: 'r1',
+}
+
+test('states are plain words', () => {
+  expect(deviceState(device).label).toBe('Up to date')
+  expect(deviceState({ ...device, state: 'downloading', percent: 40 }).label).toBe('Downloading 40 %')
+  expect(deviceState({ ...device, revoked: true }).label).toBe('Key revoked')
+  expect(stateWords('from_the_future').label).toBe('from_the_future')
+})
+
+test('a reason is a sentence, a firmware’s own word stays', () => {
+  expect(reasonSentence('no_checkin')).toMatch(/did not reach/)
+  expect(reasonSentence('battery_low')).toBe('battery_low')
+  expect(reasonSentence(undefined)).toBe('')
+})
+
+test('an event moves a device on and keeps what it does not name', () => {
+  const now = new Date('2026-01-01T00:00:30Z')
+  const after = afterEvent(device, { device: 'd1', state: 'downloading', percent: 10, wanted_version: 'r2', seen_at: '2026-01-01T00:00:00Z' }, now)
+  expect(after).toMatchObject({ state: 'downloading', percent: 10, running_version: 'r1', wanted_version: 'r2', online: true, name: 'Kitchen' })
+  expect(afterEvent(after, { device: 'd1', state: 'confirmed', running_version: 'r2' }, now)).toMatchObject({ percent: undefined, running_version: 'r2' })
+})
+
+test.each([
+  ['', true],
+  ['bot kitchen', true],
+  ['LAB', true],
+  ['up to date', true],
+  ['bot_002', false],
+])('a search for %j', (search, found) => expect(matches(device, search)).toBe(found))

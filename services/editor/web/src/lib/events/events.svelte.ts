@@ -1,0 +1,65 @@
+import { refresh } from '$lib/api/client'
+import type { BuildEvent, DeviceEvent, LogEvent } from '$lib/api/types'
+import { EventStream, type Status } from './stream'
+
+interface Events {
+  build: BuildEvent
+  device: DeviceEvent
+  log: LogEvent
+  /** Events were missed; what is shown has to be read anew. */
+  reset: undefined
+  /** The stream is there, for the first time or again. */
+  open: undefined
+}
+
+type Listener<N extends keyof Events> = (event: Events[N]) => void
+
+const listeners: { [N in keyof Events]: Set<Listener<N>> } = {
+  build: new Set(),
+  device: new Set(),
+  log: new Set(),
+  reset: new Set(),
+  open: new Set(),
+}
+
+let current = $state<Status>('connecting')
+
+/** Whether the page hears of what happens, for the reconnect banner. */
+export const connection = {
+  get status() {
+    return current
+  },
+}
+
+const stream = new EventStream({
+  url: '/api/editor/v1/events',
+  events: ['build', 'device', 'log'],
+  open: (url) => new EventSource(url),
+  refresh,
+  onEvent: (name, data) => emit(name as 'build', data as BuildEvent),
+  onReset: () => emit('reset', undefined),
+  onStatus(status) {
+    current = status
+    if (status === 'open') emit('open', undefined)
+  },
+})
+
+function emit<N extends keyof Events>(name: N, event: Events[N]) {
+  for (const listener of listeners[name]) listener(event)
+}
+
+/** Listens until the returned function is called; made to be returned from an $effect. */
+export function on<N extends keyof Events>(name: N, listener: Listener<N>): () => void {
+  listeners[name].add(listener)
+  return () => void listeners[name].delete(listener)
+}
+
+export const events = {
+  start() {
+    current = 'connecting'
+    stream.start()
+  },
+  stop: () => stream.stop(),
+  watch: (build: string) => stream.watch(build),
+  retry: () => stream.retry(),
+}
