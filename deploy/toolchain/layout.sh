@@ -1,0 +1,126 @@
+#!/usr/bin/env bash
+# Lays out a toolchain root, which a compile worker mounts read-only at /toolchain, and prints its path.
+#   deploy/toolchain/layout.sh [--with-fixture] [ARDUINO_CLI]
+# <cache>/toolchain is a link to the one that was asked for last, without the fixture that only tests have.
+# Everything in it is named by a digest of what went into it; the same inputs give the same folder and cost nothing again.
+set -euo pipefail
+shopt -s nullglob
+here=$(cd "$(dirname "$0")" && pwd)
+firmware=$here/../../firmware
+fixture=
+if [ "${1:-}" = --with-fixture ]; then fixture=1; shift; fi
+cli=${1:-$("$here/../tools/build.sh" arduino-cli)}
+cache=${FLOTA_CACHE:-$HOME/.cache/flota}
+cores=$cache/cores/data
+avr=/usr/share/arduino/hardware/arduino/avr
+fail() { echo "flota: $1" >&2; exit 1; }
+
+[ -x "$cli" ] || fail "there is no arduino-cli at $cli (deploy/tools/build.sh arduino-cli builds it)"
+for needed in "$avr/boards.txt" /usr/bin/avr-gcc /usr/bin/arduino-ctags /usr/bin/g++ /usr/bin/bwrap; do
+  [ -e "$needed" ] || fail "$needed is missing; as root, run: deploy/toolchain/packages.sh"
+done
+micropython=$("$here/micropython.sh")
+
+# The digest of everything that decides what bytes come out of a build.
+inputs() {
+  sha256sum <"$cli"
+  dpkg-query -W gcc-avr avr-libc binutils-avr arduino-core-avr arduino-ctags g++-12 gcc g++ libc6-dev binutils python3 2>/dev/null || true
+  cd "$firmware"
+  find virtual ${fixture:+fixture} -type f -print0 | sort -z | xargs -0 sha256sum
+  cd "$here"
+  sha256sum layout.sh prewarm.txt micropython-boards.txt
+  for installed in "$cores"/packages/*/hardware/*/*; do echo "${installed#"$cores"}"; done
+  echo "${micropython##*/}"
+}
+digest=$(inputs | sha256sum | cut -d' ' -f1)
+out=$cache/toolchains/${digest:0:16}
+mkdir -p "$cache/toolchains"
+exec 9>"$cache/toolchains/.lock"
+flock 9
+done_with_it() {
+  touch "$out"
+  if [ -z "$fixture" ]; then
+    ln -sfn "$out" "$cache/.toolchain.new" && mv -T "$cache/.toolchain.new" "$cache/toolchain"
+  fi
+  echo "$out"
+  exit 0
+}
+[ ! -e "$out/toolchain.json" ] || done_with_it
+
+echo "laying out the toolchain (once; kept in $out) …" >&2
+new=$(mktemp -d "$cache/toolchains/.new.XXXXXX")
+trap 'rm -rf "$new"' EXIT
+chmod 755 "$new"
+cd "$new"
+# Hard links where the cache is one file system, else copies.
+place() { cp -al "$1" "$2" 2>/dev/null || { rm -rf "$2"; cp -a "$1" "$2"; }; }
+
+mkdir -p bin data/packages/builtin/tools/ctags/5.8-arduino11 user/hardware/arduino user/hardware/flota user/libraries cache/cores
+cp "$cli" bin/arduino-cli
+ln -s /usr/bin/arduino-ctags data/packages/builtin/tools/ctags/5.8-arduino11/ctags
+# Empty indexes: reading the real ones costs more than compiling.
+echo '{"packages":[]}' >data/package_index.json
+echo '{"libraries":[]}' >data/library_index.json
+# There already, because it could not be written.
+printf 'installation: {id: flota, secret: flota}\n' >data/inventory.yaml
+cat >arduino-cli.yaml <<'YAML'
+directories: {data: /toolchain/data, downloads: /tmp/downloads, user: /toolchain/user}
+build_cache: {path: /job/cache, extra_paths: [/toolchain/cache], compilations_before_purge: 0}
+metrics: {enabled: false}
+updater: {enable_notification: false}
+YAML
+
+cp -a "$avr" user/hardware/arduino/avr
+# Debian's gcc-avr does not define DECIMAL_DIG for C++, and is too old for SOURCE_DATE_EPOCH: here the date is fixed by hand.
+cat >user/hardware/arduino/avr/platform.local.txt <<'PLATFORM'
+flota.date=-Wno-builtin-macro-redefined '-D__DATE__="Jan  1 2000"' '-D__TIME__="00:00:00"'
+compiler.c.extra_flags={flota.date}
+compiler.cpp.extra_flags={flota.date} -DDECIMAL_DIG=__DECIMAL_DIG__
+PLATFORM
+cp -a "$firmware/virtual" user/hardware/flota/virtual
+g++ -O2 -static -o user/hardware/flota/virtual/tools/esp_image "$firmware/virtual/tools/esp_image.cpp"
+if [ "$fixture" ]; then
+  mkdir user/hardware/fixture
+  cp -a "$firmware/fixture" user/hardware/fixture/esp32like
+fi
+for package in "$cores"/packages/*; do
+  [ "${package##*/}" = builtin ] || place "$package" "data/packages/${package##*/}"
+done
+place "$micropython" micropython
+cp "$here/micropython-boards.txt" micropython/boards.txt
+# A link to nowhere makes arduino-cli think that a core has changed.
+find user -xtype l -delete
+# A compiled core is taken only while it is younger than every file of its platform.
+find user -exec touch -h -d @946684800 {} +
+# A worker reads this as another user.
+chmod -R a+rX .
+
+# Compiles Blink for a board and keeps its core. The paths are those of a worker's sandbox: they are part of the cache's key.
+mkdir "$new/warm" "$new/warm/sketch"
+printf 'void setup() { pinMode(LED_BUILTIN, OUTPUT); }\nvoid loop() { digitalWrite(LED_BUILTIN, !digitalRead(LED_BUILTIN)); delay(500); }\n' >warm/sketch/sketch.ino
+warm() {
+  mkdir -p warm/cache
+  bwrap --unshare-ipc --unshare-pid --unshare-net --unshare-uts --die-with-parent --new-session --clearenv \
+    --ro-bind /usr /usr --symlink usr/bin /bin --symlink usr/lib /lib --symlink usr/lib64 /lib64 --proc /proc --dev /dev --tmpfs /tmp \
+    --ro-bind "$new" /toolchain --dir /job --ro-bind "$new/warm/sketch" /job/sketch --bind "$new/warm/cache" /job/cache \
+    --setenv HOME /tmp --setenv PATH /usr/bin:/bin --setenv LC_ALL C --setenv SOURCE_DATE_EPOCH 946684800 \
+    /toolchain/bin/arduino-cli --config-file /toolchain/arduino-cli.yaml compile -q --json -b "$1" /job/sketch >warm/log 2>&1
+}
+while read -r fqbn; do
+  platform=${fqbn%:*}
+  [ -d "user/hardware/${platform/://}" ] || [ -d "data/packages/${platform/://hardware/}" ] || continue
+  echo "  compiling the core of $fqbn …" >&2
+  warm "$fqbn" || { tail -c 2000 warm/log >&2; echo "flota: the core of $fqbn did not compile beforehand; its first builds will be slower" >&2; rm -rf warm/cache; continue; }
+  cp -a warm/cache/cores/. cache/cores/
+  rm -rf warm/cache
+done < <(grep -v '^#' "$here/prewarm.txt")
+rm -rf warm
+
+printf '{"digest": "%s", "micropython": "%s"}\n' "$digest" "$(cd micropython && ./micropython -c 'import sys; print("%d.%d.%d" % sys.implementation.version[:3])')" >toolchain.json
+chmod -R a-w .
+chmod u+w .
+mv "$new" "$out"
+trap - EXIT
+# Keep the five youngest: a running worker may still use an older one.
+ls -1dt "$cache"/toolchains/*/ | tail -n +6 | while read -r old; do chmod -R u+w "$old"; rm -rf "$old"; done
+done_with_it
