@@ -1,0 +1,90 @@
+package arduino
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/flota/flota/services/compiler"
+)
+
+// BenchmarkAgainstPlain times Execute against plain `arduino-cli compile --json`
+// of the same sketch on a warm core, in alternating pairs; each sketch is new to
+// both. Run with -benchtime=20x for twenty pairs.
+func BenchmarkAgainstPlain(b *testing.B) {
+	for _, fqbn := range []string{"arduino:avr:uno", "flota:virtual:esp32"} {
+		b.Run(fqbn, func(b *testing.B) {
+			e := setup(b)
+			plain := newPlain(b, e)
+			plain.compile(b, fqbn, "warm", blink)
+			var ratios, ours, theirs []float64
+			n := 0
+			for b.Loop() {
+				n++
+				text := blink + fmt.Sprintf("// %d\n", n)
+				pair := map[bool]time.Duration{}
+				for _, own := range []bool{n%2 == 0, n%2 != 0} {
+					start := time.Now()
+					if own {
+						r, err := e.Execute(b.Context(), compiler.Job{FQBN: fqbn, Files: project("blink.ino", text)}, &record{})
+						if err != nil || r.Outcome != compiler.Succeeded {
+							b.Fatal(err)
+						}
+						_ = r.Discard()
+					} else {
+						plain.compile(b, fqbn, fmt.Sprintf("blink%d", n), text)
+					}
+					pair[own] = time.Since(start)
+				}
+				ratios = append(ratios, pair[true].Seconds()/pair[false].Seconds())
+				ours, theirs = append(ours, pair[true].Seconds()*1000), append(theirs, pair[false].Seconds()*1000)
+			}
+			b.ReportMetric(median(ratios), "vs_plain")
+			b.ReportMetric(median(ours), "ours_ms")
+			b.ReportMetric(median(theirs), "plain_ms")
+			b.ReportMetric(0, "ns/op")
+		})
+	}
+}
+
+// plain is arduino-cli as everybody runs it, with folders of its own.
+type plain struct{ root, dir string }
+
+func newPlain(b *testing.B, e *Executor) plain {
+	p := plain{root: e.cfg.Toolchain.Dir, dir: b.TempDir()}
+	config := fmt.Sprintf("directories: {data: %[1]s/data, downloads: %[1]s, user: %[2]s/user}\nbuild_cache: {path: %[1]s/cache}\n", p.dir, p.root)
+	err := os.CopyFS(filepath.Join(p.dir, "data"), os.DirFS(filepath.Join(p.root, "data")))
+	if err == nil {
+		err = exec.Command("chmod", "-R", "u+w", p.dir).Run()
+	}
+	if err == nil {
+		err = os.WriteFile(filepath.Join(p.dir, "arduino-cli.yaml"), []byte(config), 0o600)
+	}
+	if err != nil {
+		b.Fatal(err)
+	}
+	return p
+}
+
+func (p plain) compile(b *testing.B, fqbn, name, text string) {
+	dir := filepath.Join(p.dir, name)
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		b.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, name+".ino"), []byte(text), 0o600); err != nil {
+		b.Fatal(err)
+	}
+	cmd := exec.Command(filepath.Join(p.root, "bin/arduino-cli"), "--config-file", filepath.Join(p.dir, "arduino-cli.yaml"), "compile", "--json", "-b", fqbn, dir)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		b.Fatalf("%v: %s", err, out)
+	}
+}
+
+func median(v []float64) float64 {
+	slices.Sort(v)
+	return v[len(v)/2]
+}

@@ -1,0 +1,273 @@
+package arduino
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/flota/flota/pkg/fault"
+	"github.com/flota/flota/services/compiler"
+)
+
+func TestBlinkOnAVR(t *testing.T) {
+	e := setup(t)
+	r, log := build(t, e, "arduino:avr:uno", compiler.Succeeded, "blink.ino", blink)
+	if got := outputs(r); got != "elf:blink.ino.elf@0x0 hex:blink.ino.hex@0x0" {
+		t.Error(got)
+	}
+	hex := output(t, r, compiler.Hex)
+	if data := read(t, hex); data[0] != ':' || int64(len(data)) != hex.Size || digest(data) != hex.SHA256 {
+		t.Errorf("%.40q %+v", data, hex)
+	}
+	if m := r.Memory; m.FlashMax != 32256 || m.RAMMax != 2048 || m.FlashUsed < 500 || m.FlashUsed > 2000 {
+		t.Errorf("%+v", m)
+	}
+	if len(r.Diagnostics) != 0 || r.Toolchain != e.cfg.Toolchain.Digest || len(r.Times) != 1 {
+		t.Errorf("%+v", r)
+	}
+	// The laid out core was used: compiling it anew would take longer than a second.
+	if strings.Contains(log.String(), "compiled core/") || !strings.Contains(log.String(), "farm: Program: ") {
+		t.Error(log)
+	}
+	if err := r.Discard(); err != nil {
+		t.Error(err)
+	}
+	if left, _ := os.ReadDir(e.cfg.Work); len(left) != 0 {
+		t.Error("left in the work folder:", left)
+	}
+}
+
+// The virtual board's image has the form of an ESP32's, and what is in it runs.
+func TestVirtualBoardRuns(t *testing.T) {
+	e := setup(t)
+	r, _ := build(t, e, "flota:virtual:esp32", compiler.Succeeded, "hello.ino", `
+#include <Preferences.h>
+#include <WiFi.h>
+#include <string>
+#include <vector>
+
+Preferences preferences;
+
+void setup() {
+  Serial.begin(115200);
+  WiFi.begin("network", "password");
+  while (WiFi.status() != WL_CONNECTED) delay(100);
+  std::vector<std::string> words = {"at", WiFi.localIP().toString().c_str()};
+  Serial.printf("connected %s ", words[0].c_str());
+  Serial.println(WiFi.localIP());
+  preferences.begin("counts");
+  preferences.putInt("boots", preferences.getInt("boots", 0) + 1);
+  Serial.println("boots " + String(preferences.getInt("boots")) + F(" of ") + String(2.5, 1));
+  pinMode(LED_BUILTIN, OUTPUT);
+  digitalWrite(LED_BUILTIN, HIGH);
+  Serial.println(digitalRead(LED_BUILTIN) + map(5, 0, 10, 0, 100), HEX);
+  Serial.println(Serial.readStringUntil('\n'));
+  try {
+    throw 1;
+  } catch (int) {
+    Serial.println(max(millis() < 60000UL ? 1 : 0, 0));
+  }
+}
+void loop() { ESP.restart(); }
+`)
+	image := read(t, output(t, r, compiler.App))
+	if image[0] != 0xE9 || image[1] != 1 || image[23] != 1 || len(image)%16 != 0 {
+		t.Fatalf("header % x, %d bytes", image[:24], len(image))
+	}
+	sum := sha256.Sum256(image[:len(image)-32])
+	if !bytes.Equal(sum[:], image[len(image)-32:]) {
+		t.Error("the digest at the end is not that of what is before")
+	}
+	payload := image[32 : 32+binary.LittleEndian.Uint32(image[28:])]
+	if !bytes.HasPrefix(payload, []byte("\x7fELF")) || int64(len(image)) > r.Memory.FlashMax {
+		t.Errorf("payload %.4q, %d of %d bytes", payload, len(image), r.Memory.FlashMax)
+	}
+	dir := t.TempDir()
+	program := filepath.Join(dir, "firmware")
+	if err := os.WriteFile(program, payload, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for boot := 1; boot <= 2; boot++ {
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		cmd := exec.CommandContext(ctx, program)
+		cmd.Dir, cmd.Stdin = dir, strings.NewReader("typed\n")
+		said, err := cmd.Output()
+		cancel()
+		var exit *exec.ExitError
+		want := fmt.Sprintf("connected at 127.0.0.1\r\nboots %d of 2.5\r\n33\r\ntyped\r\n1\r\n", boot)
+		if string(said) != want || !errors.As(err, &exit) || exit.ExitCode() != 64 {
+			t.Errorf("boot %d: %q %v, want %q", boot, said, err, want)
+		}
+	}
+}
+
+// A core in the manner of arduino-esp32: hooks, Python, several outputs and the
+// places where they are flashed, a partition table from the sketch.
+func TestSeveralOutputs(t *testing.T) {
+	e := setup(t)
+	r, _ := build(t, e, "fixture:esp32like:board", compiler.Succeeded, "many.ino", blink)
+	want := "app:many.ino.bin@0x10000 bootloader:many.ino.bootloader.bin@0x1000 elf:many.ino.elf@0x0 map:many.ino.map@0x0 " +
+		"other:many.ino.merged.bin@0x0 partitions:many.ino.partitions.bin@0x8000 other:boot_app0.bin@0xe000"
+	if got := outputs(r); got != want {
+		t.Errorf("%s\nwant %s", got, want)
+	}
+	own, _ := build(t, e, "fixture:esp32like:board", compiler.Succeeded, "many.ino", blink,
+		"partitions.csv", "nvs, data, nvs, 0x9000, 0x5000\nmine, app, ota_0, 0x10000, 0x100000\n")
+	if table := read(t, output(t, own, compiler.Partitions)); !bytes.Contains(table, []byte("mine")) {
+		t.Errorf("the sketch's own partition table was not used: %.80q", table)
+	}
+}
+
+func TestOptionsAndTooBig(t *testing.T) {
+	e := setup(t)
+	r, _ := build(t, e, "fixture:esp32like:board:CPUFreq=80,PartitionScheme=huge_app", compiler.Succeeded, "a.ino",
+		"#if F_CPU != 80000000L\n#error wrong\n#endif\n"+blink)
+	if r.Memory.FlashMax != 3145728 {
+		t.Errorf("%+v", r.Memory)
+	}
+	big, _ := build(t, e, "fixture:esp32like:tiny", compiler.Failed, "a.ino", blink)
+	if len(big.Diagnostics) != 1 || !strings.Contains(big.Message, "exceeds available space") {
+		t.Errorf("%+v", big)
+	}
+	for _, fqbn := range []string{
+		"", "uno", "arduino:avr:none", "none:avr:uno", "arduino:avr:uno:cpu=x", "arduino:avr:mega:cpu=x", "arduino:avr:mega:cpu=atmega1280,cpu=atmega2560",
+		"arduino:avr:uno --build-property recipe.hooks.prebuild.1.pattern=id", "arduino:avr:uno\n-v", "arduino:avr:mega:cpu=atmega1280\nx", "../x:avr:uno",
+	} {
+		_, err := e.Execute(t.Context(), compiler.Job{FQBN: fqbn, Files: project("a.ino", blink)}, &record{})
+		if f := fault.As(err); f == nil || f.Field != "fqbn" || f.Code != fault.Invalid {
+			t.Errorf("%q: %v", fqbn, err)
+		}
+	}
+}
+
+// Tabs, folders, libraries of the core; each with its own name in the log.
+func TestProjectOfManyFiles(t *testing.T) {
+	e := setup(t)
+	r, _ := build(t, e, "arduino:avr:uno", compiler.Succeeded, "main_file.ino", `
+#include <Wire.h>
+#include "part.h"
+#include "src/deep/more.h"
+void setup() { Wire.begin(); tab(); part(); more(); }
+void loop() {}`,
+		"tab.ino", "void tab() { pinMode(1, OUTPUT); }",
+		"part.h", "void part();", "part.cpp", "#include \"part.h\"\nvoid part() {}",
+		"src/deep/more.h", "#ifdef __cplusplus\nextern \"C\"\n#endif\nvoid more(void);", "src/deep/more.c", "#include \"more.h\"\nvoid more(void) {}",
+		"data/big.bin", "not compiled", "sketch.yaml", "default_fqbn: arduino:avr:mega\n")
+	if len(r.Libraries) != 1 || r.Libraries[0].Name != "Wire" || r.Libraries[0].Version == "" {
+		t.Errorf("%+v", r.Libraries)
+	}
+	if r.Memory.FlashMax != 32256 {
+		t.Errorf("sketch.yaml had a say: %+v", r.Memory)
+	}
+}
+
+// What takes longer than a second is shown while it happens.
+func TestLiveLog(t *testing.T) {
+	e := setup(t)
+	r, log := build(t, e, "fixture:esp32like:board", compiler.Succeeded, "slow.ino", "#include <Arduino.h>\n#include <BigLib.h>\nvoid setup() { big_one(); big_two(); big_three(); }\nvoid loop() {}\n")
+	if len(r.Libraries) != 1 || r.Libraries[0] != (compiler.Library{Name: "BigLib", Version: "2.3.4"}) {
+		t.Errorf("%+v", r.Libraries)
+	}
+	for _, want := range []string{"farm: compiled slow.ino\n", "farm: compiled libraries/BigLib/big_"} {
+		if !strings.Contains(log.String(), want) {
+			t.Errorf("%q is missing:\n%s", want, log)
+		}
+	}
+	if first, last := strings.Index(log.String(), "compiled"), strings.Index(log.String(), "Program:"); first > last {
+		t.Error("not live:", log)
+	}
+}
+
+func TestVerbose(t *testing.T) {
+	e := setup(t)
+	log := &record{}
+	r, err := e.Execute(t.Context(), compiler.Job{FQBN: "arduino:avr:uno", Files: project("blink.ino", blink), Verbose: true}, log)
+	if err != nil || r.Outcome != compiler.Succeeded {
+		t.Fatal(err)
+	}
+	defer r.Discard()
+	if text := log.String(); !strings.Contains(text, "avr-g++") || strings.Contains(text, "/job/") {
+		t.Error(text)
+	}
+}
+
+// The same source gives the same bytes: at another time, in another folder, and
+// whatever the main file is called.
+func TestDeterminism(t *testing.T) {
+	text := `#include "b.h"
+const char *when = __DATE__ " " __TIME__ " " __FILE__;
+void setup() { Serial.begin(9600); Serial.print(when); Serial.print(helper()); }
+void loop() {}
+`
+	helper := "#include \"b.h\"\nconst char *helper() { return __FILE__ __TIME__; }"
+	header := "#include <Arduino.h>\nextern const char *helper();"
+	first, second := setup(t), setup(t)
+	for _, fqbn := range []string{"arduino:avr:uno", "flota:virtual:esp32"} {
+		a, _ := build(t, first, fqbn, compiler.Succeeded, "one.ino", text, "b.h", header, "a.cpp", helper)
+		time.Sleep(time.Until(time.Now().Truncate(time.Second).Add(time.Second))) // another __TIME__
+		b, _ := build(t, second, fqbn, compiler.Succeeded, "two.ino", text, "a.cpp", helper, "b.h", header)
+		if len(a.Outputs) != len(b.Outputs) || len(a.Outputs) < 2 {
+			t.Errorf("%s: %s, %s", fqbn, outputs(a), outputs(b))
+			continue
+		}
+		for i := range a.Outputs {
+			if a.Outputs[i].SHA256 != b.Outputs[i].SHA256 {
+				t.Errorf("%s: %s differs", fqbn, a.Outputs[i].Name)
+			}
+		}
+	}
+}
+
+// Builds of one name at the same time each get their own firmware.
+func TestParallel(t *testing.T) {
+	e := setup(t)
+	var wait sync.WaitGroup
+	for i := range 6 {
+		wg := &wait
+		wg.Go(func() {
+			text := fmt.Sprintf("void setup() { Serial.begin(9600); Serial.print(\"this is number %d\"); }\nvoid loop() {}\n", i)
+			r, err := e.Execute(t.Context(), compiler.Job{FQBN: "arduino:avr:uno", Files: project("same.ino", text)}, &record{})
+			if err != nil || r.Outcome != compiler.Succeeded {
+				t.Errorf("%d: %+v %v", i, r, err)
+				return
+			}
+			defer r.Discard()
+			data, _ := os.ReadFile(output(t, r, compiler.ELF).Path)
+			if !bytes.Contains(data, fmt.Appendf(nil, "this is number %d", i)) {
+				t.Errorf("%d got another's firmware", i)
+			}
+		})
+	}
+	wait.Wait()
+}
+
+func TestCancel(t *testing.T) {
+	e := setup(t)
+	stopped := errors.New("stopped by its user")
+	ctx, cancel := context.WithTimeoutCause(t.Context(), 200*time.Millisecond, stopped)
+	defer cancel()
+	start := time.Now()
+	r, err := e.Execute(ctx, compiler.Job{FQBN: "fixture:esp32like:board", Files: project("a.ino", "#include <BigLib.h>\n"+blink)}, &record{})
+	if !errors.Is(err, stopped) || r != nil || time.Since(start) > 2*time.Second {
+		t.Error(r, err, time.Since(start))
+	}
+	if left, _ := os.ReadDir(e.cfg.Work); len(left) != 0 {
+		t.Error("left in the work folder:", left)
+	}
+}
+
+func digest(data []byte) string {
+	sum := sha256.Sum256(data)
+	return hex.EncodeToString(sum[:])
+}

@@ -1,0 +1,219 @@
+package arduino
+
+import (
+	"archive/tar"
+	"context"
+	_ "embed"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"runtime"
+	"strings"
+	"time"
+
+	"github.com/flota/flota/services/compiler"
+	"github.com/flota/flota/services/compiler/intake"
+	"github.com/flota/flota/services/compiler/sandbox"
+	"github.com/flota/flota/services/compiler/toolchain"
+)
+
+//go:embed recipe.sh
+var recipe string
+
+// Config is what an Executor needs to know.
+type Config struct {
+	Toolchain toolchain.Root
+	// Work is a folder for the outputs of results, "" for the system's own.
+	Work string
+	// Limits of each job; DefaultLimits where they are zero.
+	Limits compiler.Limits
+}
+
+// DefaultLimits leave room for a core that is compiled for the first time.
+func DefaultLimits() compiler.Limits {
+	cpus := runtime.NumCPU()
+	return compiler.Limits{
+		Wall: 5 * time.Minute, CPU: time.Minute,
+		Memory:    1<<30 + int64(cpus)<<28, // a compiler on every CPU
+		Processes: 64 + 8*cpus,
+		FileSize:  64 << 20, Disk: 512 << 20, Output: 256 << 20,
+	}
+}
+
+// Executor compiles sketches; it is safe for concurrent use.
+type Executor struct {
+	cfg       Config
+	box       *sandbox.Sandbox
+	platforms []compiler.Platform
+	files     *os.Root // the toolchain
+}
+
+// New reads which boards the toolchain has.
+func New(cfg Config, box *sandbox.Sandbox) (*Executor, error) {
+	platforms, err := readPlatforms(cfg.Toolchain.Dir, cfg.Toolchain.Digest)
+	if err != nil {
+		return nil, err
+	}
+	files, err := os.OpenRoot(cfg.Toolchain.Dir)
+	if err != nil {
+		return nil, err
+	}
+	cfg.Limits = cfg.Limits.Or(DefaultLimits())
+	return &Executor{cfg: cfg, box: box, platforms: platforms, files: files}, nil
+}
+
+// Platforms implements compiler.Executor.
+func (e *Executor) Platforms(context.Context) ([]compiler.Platform, error) { return e.platforms, nil }
+
+// Execute implements compiler.Executor.
+func (e *Executor) Execute(ctx context.Context, job compiler.Job, log compiler.Log) (*compiler.Result, error) {
+	sketch, err := intake.Arduino(job.Files, job.Main)
+	if err != nil {
+		return nil, err
+	}
+	board, fqbn, err := compiler.Resolve(e.platforms, job.FQBN)
+	if err != nil {
+		return nil, err
+	}
+	log.Phase(compiler.Compile)
+	log.Line(compiler.Farm, fmt.Sprintf("Compiling %s for %s (%s)", sketch.Main, board.Name, fqbn))
+	return e.compile(ctx, sketch, fqbn, job.Verbose, job.Limits.Or(e.cfg.Limits), log)
+}
+
+// compile runs the recipe over a sketch that passed the intake.
+func (e *Executor) compile(ctx context.Context, sketch intake.Sketch, fqbn string, verbose bool, limits compiler.Limits, log compiler.Log) (_ *compiler.Result, err error) {
+	start := time.Now()
+	dir, err := os.MkdirTemp(e.cfg.Work, "build-")
+	if err != nil {
+		return nil, err
+	}
+	result := &compiler.Result{Dir: dir, Toolchain: e.cfg.Toolchain.Digest}
+	defer func() {
+		if err != nil {
+			_ = result.Discard()
+		}
+	}()
+	outputs, err := os.OpenRoot(dir)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = outputs.Close() }()
+
+	flags := "-q"
+	if verbose {
+		flags = "-v"
+	}
+	names := names{sketch}
+	shown := map[string]bool{}
+	var got collected
+	exit, err := e.box.Run(ctx, sandbox.Task{
+		Script: recipe,
+		Input: func(w io.Writer) error {
+			return handIn(w, append([]compiler.File{
+				{Path: "fqbn", Data: []byte(fqbn + "\n")},
+				{Path: "flags", Data: []byte(flags + "\n")},
+			}, under("sketch/", sketch.Files)...))
+		},
+		Output: func(r io.Reader) (err error) {
+			got, err = collect(r, outputs, sketch.Main)
+			return err
+		},
+		Note: func(object string) {
+			if name := names.object(object); !shown[name] && len(shown) < 10_000 {
+				shown[name] = true
+				log.Line(compiler.Farm, "compiled "+name)
+			}
+		},
+		Limits: limits,
+	})
+	if err != nil {
+		return nil, err
+	}
+	text := transcript{log: log, names: names, left: maxTranscript}
+	text.write(compiler.Stdout, got.result.CompilerOut)
+	text.write(compiler.Stderr, got.result.CompilerErr)
+	result.Diagnostics = parseDiagnostics(got.result.CompilerErr, names.place)
+	result.Memory = got.result.Build.memory()
+	result.Libraries = got.result.Build.libraries()
+	result.Times = []compiler.PhaseTime{{Phase: compiler.Compile, Took: time.Since(start)}}
+
+	if limit := exceeded(exit, got.result); limit != "" {
+		result.Outcome = compiler.Exceeded
+		result.Message = limitSentence(limit, limits)
+		log.Line(compiler.Farm, result.Message)
+		return result, nil
+	}
+	if got.result.Success {
+		if err := got.place(e.files); err != nil {
+			return nil, err
+		}
+		result.Outcome, result.Outputs = compiler.Succeeded, got.files
+		log.Line(compiler.Farm, summary(result.Memory))
+		return result, nil
+	}
+	if err := trouble(exit, got); err != nil {
+		return nil, err
+	}
+	result.Outcome = compiler.Failed
+	result.Diagnostics, result.Message = explain(result.Diagnostics, cut(strings.TrimPrefix(got.result.Error, "Error during build: ")))
+	log.Line(compiler.Farm, result.Message)
+	return result, nil
+}
+
+// trouble tells whether a build that gave nothing failed for the farm's own
+// reasons rather than the source's.
+func trouble(exit sandbox.Exit, got collected) error {
+	said := got.result.Error
+	if said != "" && !strings.Contains(said, "platform not installed") {
+		return nil
+	}
+	return fmt.Errorf("arduino-cli did not run (status %d): %s", exit.Status, strings.TrimSpace(said+" "+got.stderr+" "+exit.Stderr))
+}
+
+// explain makes sure that a failed build names at least one error, and sums it up.
+func explain(diagnostics []compiler.Diagnostic, reason string) ([]compiler.Diagnostic, string) {
+	for _, d := range diagnostics {
+		if d.Severity != compiler.Error {
+			continue
+		}
+		if d.File == "" {
+			return diagnostics, d.Message
+		}
+		return diagnostics, fmt.Sprintf("%s:%d: %s", d.File, d.Line, d.Message)
+	}
+	return append(diagnostics, compiler.Diagnostic{Severity: compiler.Error, Message: reason}), reason
+}
+
+func summary(m compiler.Memory) string {
+	part := func(used, max int64) string {
+		if max <= 0 {
+			return fmt.Sprintf("%d bytes", used)
+		}
+		return fmt.Sprintf("%d bytes (%d %%) of %d", used, 100*used/max, max)
+	}
+	return fmt.Sprintf("Program: %s. Variables: %s.", part(m.FlashUsed, m.FlashMax), part(m.RAMUsed, m.RAMMax))
+}
+
+// handIn writes files as the tar that a recipe unpacks.
+func handIn(w io.Writer, files []compiler.File) error {
+	archive := tar.NewWriter(w)
+	for _, f := range files {
+		err := archive.WriteHeader(&tar.Header{Name: f.Path, Typeflag: tar.TypeReg, Mode: 0o644, Size: int64(len(f.Data)), Format: tar.FormatPAX})
+		if err == nil {
+			_, err = archive.Write(f.Data)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return errors.Join(archive.Close())
+}
+
+func under(dir string, files []compiler.File) []compiler.File {
+	var moved []compiler.File
+	for _, f := range files {
+		moved = append(moved, compiler.File{Path: dir + f.Path, Data: f.Data})
+	}
+	return moved
+}

@@ -1,0 +1,45 @@
+package intake
+
+import (
+	"archive/tar"
+	"errors"
+	"io"
+
+	"github.com/flota/flota/pkg/fault"
+	"github.com/flota/flota/services/compiler"
+)
+
+// FromTar reads a source archive. Anything in it but plain files and folders is
+// a fault (links, devices), and so is what exceeds the limits of a tree: nothing
+// beyond them is held in memory.
+func FromTar(r io.Reader) ([]compiler.File, error) {
+	var files []compiler.File
+	total := int64(0)
+	for archive := tar.NewReader(r); ; {
+		header, err := archive.Next()
+		if errors.Is(err, io.EOF) {
+			return files, nil
+		}
+		if err != nil {
+			return nil, fault.Wrap(err, fault.Invalid, "the source archive cannot be read")
+		}
+		switch header.Typeflag {
+		case tar.TypeDir, tar.TypeXGlobalHeader:
+			continue
+		case tar.TypeReg:
+		default:
+			return nil, fault.Field(header.Name, "only plain files are built, no links and no devices")
+		}
+		if total += header.Size; header.Size > MaxFile || total > MaxTree {
+			return nil, tooLarge(header.Name, "a file may have %d bytes, a project %d", MaxFile, MaxTree)
+		}
+		if len(files) == MaxFiles {
+			return nil, tooLarge("files", "at most %d files are built", MaxFiles)
+		}
+		data, err := io.ReadAll(archive)
+		if err != nil {
+			return nil, fault.Wrap(err, fault.Invalid, "the source archive cannot be read")
+		}
+		files = append(files, compiler.File{Path: header.Name, Data: data})
+	}
+}

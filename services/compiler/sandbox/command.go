@@ -1,0 +1,85 @@
+package sandbox
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/flota/flota/services/compiler"
+)
+
+// SourceDate is the moment at which every build happens, for compilers that put
+// the date into what they make: 2000-01-01 00:00:00 UTC, in unix seconds.
+const SourceDate = 946684800
+
+// environment is all that a task sees of one.
+var environment = [][2]string{
+	{"PATH", "/usr/bin:/bin"},
+	{"HOME", "/tmp"},
+	{"TMPDIR", "/tmp"},
+	{"LC_ALL", "C"},
+	{"TZ", "UTC"},
+	{"SOURCE_DATE_EPOCH", strconv.Itoa(SourceDate)},
+	{"PYTHONDONTWRITEBYTECODE", "1"},
+}
+
+// command returns the whole command line of a task: join the cgroups, become
+// another user, isolate, set the limits, run the script.
+func (s *Sandbox) command(script string, l compiler.Limits, uid int, g *group) []string {
+	var argv []string
+	if files := g.procs(); len(files) > 0 {
+		// Joined before anything is started, by the process itself: what it
+		// starts is then counted from the first byte on.
+		argv = append(argv, "/bin/sh", "-c", `until [ "$1" = -- ]; do echo $$ >"$1" || exit 120; shift; done; shift; exec "$@"`, "sh")
+		argv = append(append(argv, files...), "--")
+	}
+	run := []string{"/bin/sh", "-c", limits(l, g.limitsMemory()) + script}
+	if s.none {
+		argv = append(argv, "/usr/bin/env", "-i")
+		for _, v := range environment {
+			argv = append(argv, v[0]+"="+v[1])
+		}
+		return append(argv, run...)
+	}
+	argv = append(argv, "bwrap", "--die-with-parent", "--new-session", "--clearenv", "--seccomp", "4",
+		"--unshare-ipc", "--unshare-pid", "--unshare-net", "--unshare-uts", "--unshare-cgroup-try", "--hostname", "flota", "--cap-drop", "ALL")
+	if s.root {
+		// As root the user is changed inside, by setpriv: bubblewrap needs its
+		// rights to mount folders that only root can reach.
+		argv = append(argv, "--cap-add", "CAP_SETUID", "--cap-add", "CAP_SETGID")
+		id := strconv.Itoa(uid)
+		run = append([]string{"/usr/bin/setpriv", "--reuid", id, "--regid", id, "--clear-groups", "--inh-caps", "-all", "--ambient-caps", "-all"}, run...)
+	} else {
+		argv = append(argv, "--unshare-user", "--disable-userns")
+	}
+	argv = append(argv,
+		"--ro-bind", "/usr", "/usr", "--tmpfs", "/usr/local", "--remount-ro", "/usr/local",
+		"--symlink", "usr/bin", "/bin", "--symlink", "usr/lib", "/lib", "--symlink", "usr/lib64", "/lib64",
+		"--perms", "0755", "--dir", "/etc", "--ro-bind-try", "/etc/alternatives", "/etc/alternatives",
+		"--proc", "/proc", "--dev", "/dev", "--remount-ro", "/dev",
+		"--ro-bind", s.cfg.Toolchain, "/toolchain",
+		"--perms", "1777", "--size", strconv.FormatInt(l.Disk, 10), "--tmpfs", "/tmp",
+		"--perms", "1777", "--size", strconv.FormatInt(l.Disk, 10), "--tmpfs", "/job",
+		"--remount-ro", "/", "--chdir", "/job")
+	for _, v := range environment {
+		argv = append(argv, "--setenv", v[0], v[1])
+	}
+	return append(append(argv, "--"), run...)
+}
+
+// limits is the head of a script that sets the limits of each process. At its CPU
+// limit a process gets SIGXCPU, of which gcc tells, and two seconds on SIGKILL. The
+// memory limit of processes is RLIMIT_DATA, not RLIMIT_AS: Go programs such as
+// arduino-cli reserve far more address space than they use, and panic.
+func limits(l compiler.Limits, memoryLimited bool) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "ulimit -c 0; ulimit -n 512; ulimit -S -t %d; ulimit -H -t %d; ulimit -f %d; ",
+		int64(l.CPU.Seconds()), int64(l.CPU.Seconds())+2, l.FileSize/512)
+	if l.Processes > 0 {
+		fmt.Fprintf(&b, "ulimit -p %d; ", l.Processes)
+	}
+	if l.Memory > 0 && !memoryLimited {
+		fmt.Fprintf(&b, "ulimit -d %d; ", l.Memory/1024)
+	}
+	return b.String()
+}
