@@ -5,6 +5,7 @@ import (
 	"errors"
 
 	"github.com/nats-io/nats.go/jetstream"
+	"go.uber.org/zap"
 	"google.golang.org/protobuf/proto"
 
 	"github.com/flota/flota/pkg/fault"
@@ -23,35 +24,51 @@ func Span(ctx context.Context, c *Conn, s *flow.Stream) (first, last uint64, err
 	return state.FirstSeq, state.LastSeq, nil
 }
 
-var errCaughtUp = errors.New("bus: caught up")
-
 // Replay gives f the messages of one subject that its stream keeps now, in
-// order, and returns. Unlike in Tail's filter no part may be open. An error of f
-// ends it and is returned. Error: fault.Unavailable.
+// order, and returns. An error of f ends it and is returned. Other errors:
+// fault.Unavailable, and that of ctx.
 func Replay[T proto.Message](ctx context.Context, c *Conn, s flow.Subject[T], f func(Event[T]) error, parts ...string) error {
+	unavailable := func(err error) error {
+		return fault.Wrap(err, fault.Unavailable, "the stream %s does not answer", s.Stream.Name)
+	}
 	subject := s.Name(parts...)
 	stream, err := c.js.Stream(ctx, s.Stream.Name)
 	if err != nil {
-		return fault.Wrap(err, fault.Unavailable, "the stream %s does not answer", s.Stream.Name)
+		return unavailable(err)
 	}
-	newest, err := stream.GetLastMsgForSubject(ctx, subject)
-	if errors.Is(err, jetstream.ErrMsgNotFound) {
+	info, err := stream.Info(ctx, jetstream.WithSubjectFilter(subject))
+	if err != nil {
+		return unavailable(err)
+	}
+	if info.State.Subjects[subject] == 0 {
 		return nil
 	}
+	cons, err := stream.OrderedConsumer(ctx, jetstream.OrderedConsumerConfig{FilterSubjects: []string{subject}})
 	if err != nil {
-		return fault.Wrap(err, fault.Unavailable, "the stream %s does not answer", s.Stream.Name)
+		return unavailable(err)
 	}
-	err = Tail(ctx, c, s, subject, 0, func(e Event[T]) error {
-		if err := f(e); err != nil {
+	messages, err := cons.Messages(jetstream.PullMaxMessages(64))
+	if err != nil {
+		return unavailable(err)
+	}
+	defer messages.Stop()
+	for {
+		msg, err := messages.Next(jetstream.NextContext(ctx))
+		if err != nil {
+			return unavailable(errors.Join(err, ctx.Err()))
+		}
+		meta, err := msg.Metadata()
+		if err != nil {
 			return err
 		}
-		if e.Sequence >= newest.Sequence {
-			return errCaughtUp
+		m, err := decode[T](msg)
+		if err != nil {
+			c.log.Error("not a message of its type", zap.String("subject", subject), zap.Error(err))
+		} else if err := f(Event[T]{Body: m.Body, Subject: m.Subject, Sequence: m.Sequence}); err != nil {
+			return err
 		}
-		return nil
-	})
-	if errors.Is(err, errCaughtUp) {
-		return nil
+		if meta.NumPending == 0 {
+			return nil
+		}
 	}
-	return err
 }

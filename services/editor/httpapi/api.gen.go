@@ -220,6 +220,25 @@ type BuildPhase string
 // BuildState defines model for Build.State.
 type BuildState string
 
+// BuildEvent defines model for BuildEvent.
+type BuildEvent struct {
+	Attempt int     `json:"attempt"`
+	Build   string  `json:"build"`
+	Phase   *string `json:"phase,omitempty"`
+	Project string  `json:"project"`
+	State   string  `json:"state"`
+}
+
+// DeviceEvent defines model for DeviceEvent.
+type DeviceEvent struct {
+	Device         string     `json:"device"`
+	Percent        *int       `json:"percent,omitempty"`
+	RunningVersion *string    `json:"running_version,omitempty"`
+	SeenAt         *time.Time `json:"seen_at,omitempty"`
+	State          string     `json:"state"`
+	WantedVersion  *string    `json:"wanted_version,omitempty"`
+}
+
 // Diagnostic defines model for Diagnostic.
 type Diagnostic struct {
 	Column   int                `json:"column"`
@@ -270,6 +289,14 @@ type FileContent struct {
 
 // Kind defines model for Kind.
 type Kind string
+
+// LogEvent defines model for LogEvent.
+type LogEvent struct {
+	// Attempt A higher one begins the log anew.
+	Attempt int       `json:"attempt"`
+	Build   string    `json:"build"`
+	Lines   []LogLine `json:"lines"`
+}
 
 // LogLine defines model for LogLine.
 type LogLine struct {
@@ -2610,56 +2637,58 @@ func (sh *strictHandler) CreateRevision(ctx echo.Context, project ProjectID) err
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"3Ft7j9s2Ev8qhO6ApDitnaTd9M5BUWyyTS/ItgnSO/SPNujS0shilyIVkrLXF+x3P3BIvSzKj7XT9O6v",
-	"aM3XcJ6/GU4+RoksSilAGB3NPkYlVbQAAwr/usgMKPvBRDSLPlSg1lEcCVpANIsoDsaRTnIoqJ1l1qUd",
-	"0EYxsYju7uLoecV4+uqy2aKkJm93mNvRKI4UfKiYgjSaGVXB9h2vWMHMGEkcB7sbpJDRiptodv4ojgp6",
-	"y4qqiGZPHtm/mHB/PY7rc5gwsACFB71V8ndIzCjxpRs/iPw7O1mXUmhA/r5Vcs6hsJ+JFAYE3oyWJWcJ",
-	"NUyKaelm/O13LYUda/f+q4IsmkV/mbYCnLpRPa33xRNT0Ilipd0umkU/59SQFQhDVkqKxQTv6tfZbZ9L",
-	"qlLUBCVLUIY5SrMPcxG4URzdMJHuIue1nXNXcy6wiUTq8CBmoNDD81kaXMjpHHhwZEl5BSfdUQOHxEB3",
-	"2VxKDlRETrC1Fvxi96536qx73+iZnKPq3DU/UKXoevs2/kIHb4KS87z34moZHtoNbXbIL2oMFKXp3L6x",
-	"ljiilcmlCrItoUnumNZXxH/lQBToihuyoprcCLkShHIFNF1PonjA4jhKFFAD6W8UicikKuxXlFIDZ4bh",
-	"9Qanp4wuhNSGJX1d2Kaul82aIXPjKGOC6fxAMkbNZ0QLD7EqzuaKKrZV2UctbwlKMynCvrarRl5/6vm7",
-	"1TCOCiikWu+6xg9uFs7Xmi5gqCoXRIP1jgmQVQ4KCDMkZSkR0hBdJQlAOglxXVamrMz+gn+D80NXKXOq",
-	"kTAQNmL8EmVgEhsM7C6MW85UJZe0a+QtHXWoCAlAwZJtSKBjV9pQdajKa0NNj9YPFVSAcbYSwk6KI881",
-	"/DWjjONHQkUC3H2DUlIFLhPyUN1I6C8T127H+xtHU9w4kZ4x9620FVtIxzq2OVDyRPKqGGFkZoUU9PdM",
-	"QHhJRx0DsWAJipl1l81C4hVXVHkm78nDzOkPEhLXl+gc0VISYsh3t7Qo3d363OiZ0Mc/1iWNuJuQ8ni/",
-	"0qXWnxW67UuqigA4UTAiw5JTY61mm2+cW8Szv5NwACngI0b4drzrRT7VsxuOebL3ccSaS+cFhwxaSXXj",
-	"wX4AA3epqGfW28WO7V0eByXGQsqJUDpoWDl9cv40PMT+A3vQ6VE6zm72G6PsRYu6N31JMzB05wcTHyax",
-	"PmMrla+92dVehqq0YkJar8ASJcu1yXvhuKXmSi6uvHPbRHLDEPtvwW5JwThnGhIpUt0JqN14JCuV9AOh",
-	"tUjr4FNZGfcBSgUJMnBrdjMHA4I/x68J8eWHBlxs+AJOdf5bQW9H4gAOV7oH4zvjihbji+3g2NJNp96e",
-	"E3do6uzRnhW63o/eaxT09grEwircY5+0Nn8HWOwRzP74T2aZhhFQryTviZqWpY1qPLPKR0v0QdJY1IN1",
-	"gJIqw1xaEUc52MvOK5FicJMmh7BSHG/wSGbjFnfbfSfp7tvAu5cvyD++Ov+a+KT7GUlkCoRpog2dc4hJ",
-	"CoYybn/JpCIlyJLDxCGgnu9Iw8x2y8PRmAEfSZJwiFBDsJIRBLqWHaDNbyMhyKKvaiQAGGZGkJH7YZe5",
-	"uvXNGbG7/QjfaxS8wa+cisWBIPdeuSAsWRJIL34C4/MKkzNtpUutCqRVYh5oYtNSj3CDvLfwbX/0gOEw",
-	"lFV+QjRWUCbGVIvbS1NDTA4Ey3EEUw5NMiWL4H0Px3Y+B0Ayan5tJAAdFQipzrtOkrQRy7YUHu6hIqcR",
-	"5rbMQVTFHNQebs1PbGorQc4NmWW3YSKTQ4G7yh/VZKWYMSBiQkVKVvWvVvoGxU6Y+ZZ4a9UxKomOSZ3b",
-	"6dgpio4JlwuHE5wPiV5yaSiBlBmktwG40WNX5ANBSxbNoi8njyZfRg5IIZOnLQZfuGhkZYwV0FdpNIuu",
-	"mDbP3ZSNCuqTR4+2VE8Pq5pichEomb6tAS5ZMZNbU2GKOIodD63xeHg8cY7GF53D5zUX6NRpbUpeFNQi",
-	"GrRMt72zTS2Len8iswyUJootckOEXLn67dRJZPoR/70b5eP3YJ43NfdPxEV3QKjybJnXyfSRdT7Xvy/b",
-	"EI23Lxa/hFe2U6b1g8Td+yHbpq4AsvkMcsimcVRKHWD8C9z58/H+RV3aiYlURC5BkTlkUsG9GR9gH5eL",
-	"nZp3JRfHMqAfADgTB3jsOifaVTR3u4a96zCM4uxTWT6XCyIzQkldaHbudkIuiK/fESkQla6oSey4yZWs",
-	"FjmZwtKeMolOaxXeRKcfbTi/m3Imbo4wkTj4mOaRwvhLWicPwse7TfQxbnkYLF1edGVJH2jf4yO0D25L",
-	"pkAfhDEqxXfjJzsp7m5/gC7enEIVL4hmCwEpbkiMRKVzqhCTJeUsxRzo8TkpmKgM6r9VHqeDHT/QJ/E7",
-	"HLYKboNmQjkH9UBjdNMlTWBGrlHtrslDVBmc/0VMrh14vyYPL/HD/f7MReRvcck3ry4J5VqSay4X1+Th",
-	"lVzUq20Y/VXgrAfamatDOgZBsNKGSDEh1yydXSP+F0SW9EMFpJQac9pnhJK5kisNygXlRBagyZwmN46G",
-	"K6rNGZ539uoSvSwlCWf40MpM/qv4Ft/Lv4nJQoImUpA55EykhBlr2oksCjvXJpv2X1iCWlvu6gm5VqDB",
-	"XBNN17pF6zVldomRkkiezogC6uAIFtwJFbCa/Crwwa9rFE4K0cBNhN7U60f6LY/y9+0PeL8zEhi4NU6l",
-	"zrRRQIu+MQbe14cW4RbGpBKGcad2Ti5WEKcwlZ9ALUGd1XKzLpi8EfXBaCYoTpNb540CbJVJ53LV2I6r",
-	"5W/Hwd/Vk04aRrtH7xVJ63eHXZG02XgfB/az442AVZ1yk4QKl5L6jPQIuCJX4qzzFOcLZX0OvylBvFmJ",
-	"t50nrU+E1eojRrS2KTmcBlXU7PSO15c3nDIybUHHAlLCxDNS0BQ2naMXIlnlIAjDFUKiG1JA1mC8/vpD",
-	"tutvnVhGh4IU14xkvc2Oia5FaA/vcoiBiHDxunn93N9yGsHvsJxm430s50dYgTbE1VGc1I7JqbZAqbe9",
-	"viewiXm6Pt7zDKHCq0vEwaLRPiN7nmBLm0UXLZ4/jU/zmLltLpbrgy0TYeH1ge7dkZj0nm7mB5oel//V",
-	"Gjr96L/unBQ5uAaEvvpc4u+jnvWroQZ8LwUcocVjiejnde5YBmHGYV4LCLC+9oBYbfnj6iBtdyOmTjaT",
-	"DBg8epNTG3xtpMOYh0Uva+a+q8ZCp9jBa9+wNsE68g7jPshg72Gcf4iaON6nJ7ZPn9tvL7S6Kf9b4bm9",
-	"135NHK5QNizdi73eqP1pBwTmoyPyMda9JZo/77Rgf0rT9gr4QHsjd+9tHDJDZGX2MutMgc57Pd0Z5RoG",
-	"huN9B11QJjAfax73moZT5vtNw32m3Za8bU3i+MIxlxpCRAU6hD8rDhgtDV8kCZQG0mdEqrbm6Btx4yHv",
-	"mmbdU6QmtbDqF5QmHvoKSi2KjQSj49Dqxr7tqOOl67HbD3K02U+PpE+ARDxZG8bdp+hN5rK0mhWECW2A",
-	"pnUqt0FjHKzFdBozOzXVbf8B4v2nfGjrdF6NpL/2Np/DXY7Usny1ev/69NY+HXTKoerD28o0mnoKfzyn",
-	"OtTv8M+LsyfnT60CNa+/kDL0AVCUZo0lK1eGcXIINWC0FPV6lL76+/nXT3e1vNaL339m/OUe8Ica+BNd",
-	"3h969UqDdAmE9myUPKSVkZou4YsJwWTASikmUvA1YZmvunAg2jDOSU59zTdlC9Bm3BEqqHHv6bHCO9z7",
-	"pKppfezBhhNHRh5ubRudefZg3OjPqn2O2yeH/k0Dx1b0/66Z9X9Sn+tde6/koOk22lWha7c+OBMgF77d",
-	"qqA3+BwEHaSFodzX8tI/YdLwrkUTp3EGnYapjmmfhx56PzOMbnVjKODXUJpnKEDhRN1KVUj3+HOkTLuh",
-	"5TVAOQSAhOoN2Iz/W0UtayXA1+doSks2dY1a0+Xj6O793X8DAAD//w==",
+	"3Ft7c9s2Ev8qGN7NJJmjrSSt0ztlOh0nbnqZuE0mvZv+0WZiiFyKqEmAAUDJuoy/+w0WAB8iqIclN737",
+	"y7IIAot9/vahz1Eiykpw4FpF089RRSUtQYPE/84zDdJ8YDyaRp9qkKsojjgtIZpGFB/GkUpyKKlZpVeV",
+	"eaC0ZHwe3d7G0YuaFenri2aLiuq83WFmnkZxJOFTzSSk0VTLGjbveMlKpsdIKvBhd4MUMloXOpqePY6j",
+	"kt6wsi6j6dPH5j/G7X9PYn8O4xrmIPGgd1L8DokeJb6yz/ci/9YsVpXgCpC/76SYFVCaj4ngGjjejFZV",
+	"wRKqmeCTyq742+9KcPOs3fuvErJoGv1l0gpwYp+qid8XT0xBJZJVZrtoGv2SU02WwDVZSsHnp3hX957Z",
+	"9oWgMkVNkKICqZmlNPs044EbxdE14+k2ct6YNbeec4FNBFKHBzENpRqez9LgiwWdQRF8sqBFDUfdUUEB",
+	"iYbuazMhCqA8soL1WvCr2dvv1HnvQ6NnYoaqc9t8QaWkq83buAvtvQlKzvHeiatleGg3tNkhv6jWUFa6",
+	"c/vGWuKI1joXMsi2hCa5ZVpfEf+VA5Gg6kKTJVXkmoslJ7SQQNPVaRQPWBxHiQSqIf1IkYhMyNJ8ilKq",
+	"4UQzvN7g9JTRORdKs6SvC5vU9aJ5Z8jcOMoYZyrfk4xR8xnRwn2sqmAzSSXbqOyjlrcAqZjgYV/bVSOn",
+	"P379djWMoxJKIVfbrvGjXYXrlaJzGKrKOVFgvGMCZJmDBMI0SVlKuNBE1UkCkJ6GuC5qXdV6d8G/xfWh",
+	"q1Q5VUgYcBMxfo0y0IkJBmYXVhjO1FUhaNfIWzp8qAgJQMKCrUmgY1dKU7mvyitNdY/WTzXUgHG25tws",
+	"iiPHNfw2o6zADwnlCRT2M0gpZOAyIQ/VjYTuMrF3O87fWJrixon0jLlvpa3YRp3T9wsXKffwUDPv1YbS",
+	"8bLdS24NlzczyEOclkfrrAjd8gIWLIGRa6b4MEwwyMS9M+SAk/7HcZM3sQr43ZRt8GRJuZHvzg7GXctv",
+	"GWRL65gHXElEUZcjVpQZCw0Ge8Yh/ErHFwWYtADJ9KprY1ygUJdUOgvb0YAy6zyQkNhfonNES0mIId/f",
+	"0LKyd1vXkY7//PzHxqORWBPyHC6odKl1Z4Vu+4rKMoBMJYzIsCqoNlq8KTDODNzdPUJYdBwIECN8Ozzu",
+	"Ip/86oZjjuxdorAqhA2BQwYthbx2mV4gAepS4Vf67WLL9i6PgxJjIeXEPCpoWDl9evYs/Ij9B3ag06Vo",
+	"uLrZb4yyl23Kte5LmgdDF7s38WES/RkbqXzjzM57GSrTmnFhvAJLpKhWOu9hsZaaSzHfHiXXUVbO5jlI",
+	"IjiQGcwZV0TnQAoxJ5TDsgOxdoqrxqftblmXYn5pnOC2dMYH1BZJ2HNC7PN7BngwvP6/ObshJSsKpiAR",
+	"PFXh+ypRy6QPBY1bMmErFbUN8ClIGZSKhhu9XUMQErlz3Duh2/3YwOs1h1hQlX8s6c1IMMTHteolsl2Y",
+	"QMvxl83DsVfXI1t7TtyhqbNHe1boej8511nSm0vgc2N1T1zZpvk/wGKH4XfPgESWKRiDTKLoiZpWlQnt",
+	"RWYskFboiIU2uB8rYRWVmtnEOo5yMJed1TzFCC90DmGlONzrIZlNbNju/Dplp74NvH/1kvzj67NviCs7",
+	"PSeJSIEwRZSmswJikoKmrDDfZEKSCkRVwKnFtz0HmoaZbV8PQxIGxUiZAB8RqgnW8oKpnmEHKP1xJA4b",
+	"TFmPREHN9Ag8tF9sM1f7fnNGbG8/wnefT6zxK6d8vmead6dqSJM69Jn8M2iXWeucKSNdalQgrRP9QBGx",
+	"5MTlL0HeGwy7u6NHTBCqq9wjJC0p42OqVZhLU42hDoMLwaRbkUyKMnjf/QGuy4KRDM+vtRS4owIh1Xnf",
+	"KROsxbINpbc7qMhxhLkpfeJ1OQO5g1tzC5vqYpBzQ2aZbRjPxFDgtvZNFVlKpjXwmFCekqX/1khfo9gJ",
+	"098RZ60qRiVRMfHVDRVbRVGxwUYWJ1gfEr0qhKYEUqaR3gblR09smRs4rVg0jb46fXz6VWTRJDJ50iYi",
+	"cxuNjIyxB/A6jabRJVP6hV2y1kN4+vjxhv7Bfn0DzLACTYN3HuWTJdO5MRUmiaXY8tAYj8sRTq2jcW2X",
+	"8HnNBTqdijhSdVlSg2jQMu321jaVKP3+RGQZSEUkm+eacLG0HYyJlcjkM/69HeXjD6BfNF2ne+KiPSDU",
+	"ezHM69S6kHWu2nVXtmFK0vbsfg2/2S6Z+Jbc7Ych2ya2BLjeCNxn0ziqhAow/iXu/OV4/9IXN2MiJBEL",
+	"kGQGmZBwZ8YH2FeI+VbNuxTzQxnQDwD3k2eNZVVDzhpjxdXHsnyTcIqMUOJbLdbdnpJz4mqYmKIyRZZU",
+	"J+a5zqWo5zmZgMl5LSFHtApnopPPJpzfTgrGrw8wkTjYTnZIYbyX3MmDsH29jj7GLQ+Dpc2LLg3pA+17",
+	"coD2wU3FJKi9MEYti+34ySyKu9vvoYvXx1DFc6LYnEOKGxItUOmsKsRkQQuWYg705IyUjNca9d8oj9XB",
+	"jh/ok4hlGWUU3ATNhBYFyAcKo5uqaAJTcoVqd0Uets2ORzG5suD9ijzsdAcePbcR+Tt85dvXF4QWSpCr",
+	"QsyvyENfBHoUYxj9jeOqB8qaq0U6GkGwVJoIfkquWDq9QvzPiajopxpIJRTmtM8JJTMplgqkDcqJKEGR",
+	"GU2uLQ2XVOkTPO/k9QV6WUqSguGoAdP5b/w7nBj5NiZzAYoITmaQM54Spo1pJ6IszVqTbJq/sAC5MtxV",
+	"p+RKggJ9RRRdqRate8rMK1oIIop0SiRQC0ewjWALV79xbHl3jcJKIRq4idBUiS85bRhLueuEzIetkUDD",
+	"jbYqdaK0BFr2jTEwYTK0CPtiTGquWWHVzsrFCOIYpvIzyAXIEy8344LJW+4PRjNBcercOG8UYKtMKhfL",
+	"xnZsQ2MzDv7eLzpqGO0evVMk9c2XbZG02XgXB/aL5Q2HpU+5SUK5TUldRnoAXBFLftJparpCWZ/Dbyvg",
+	"b5f8Xaepe09YzR8xorVNyeE4qMKz0zleV96wysiUAR1zSAnjz0lJU1h3jk6IZJkDJwzf4ALdkASyAu30",
+	"1x2yWX99YhntC1LsOJ7xNlsW2iG5HbzLPgbCw8Xrpre9u+U0gt9iOc3Gu1jOT7AEpYmto1ipHZJTbYBS",
+	"73qTf2AS83R1uOcZQoXXF4iDeaN9WvQ8wYZBoy5aPHsWH6eju2ktluuDQ0Nh4fWB7u2BmPSObuZHmh6W",
+	"/3kNnXx2n26tFAuwUxF99bnA70c969dDDfhBcDhAi8cS0S/r3LEMwrTFvAYQYH3tATHa8sfVQdr5Xkyd",
+	"TCYZMHj0Jsc2eG+kw5iHRS9j5m6uzECn2MJrN7J5inXkLca9l8HewTj/EDWxvE+PbJ8ut99caLVL/rfC",
+	"c3uv3SZZbKFsWLrnO/Wo3Wl7BOaDI/Ih1r0hmr/o/AjhPk3bKeAD5Yzc9tsKyDQRtd7JrDMJKu/9qiGj",
+	"hYKB4TjfQeeUcczHmuZeM3LN3MR1eNK6O5S66WcS2OGYCQUhogIz8l8UB4yWhs+TBCoN6XMiZFtzdKPo",
+	"8ZB3zbj6MVITLyzfQWnioaugeFGsJRgdh+anGzejjld20HA3yNFmPz2S7gGJOLLWjLtP0dvMZmmeFYRx",
+	"pYGmPpVbozEO1mI6o8mdmuqmnwB9uM9GW2f8bCT9Nbf5Eu5ypJblqtW716c3zumgUw5VH97VutHUY/jj",
+	"GVWheYd/np88PXtmFKjp/kLK0AdAWekVlqxsGcbKITSA0VLUm1H6+u9n3zzbNvfrX/7whfGXbeAPNfBn",
+	"urg79OqVBukCCO3ZKHlIay0UXcCjU4LJgJFSTAQvVoRlrupSAFGaFQXJqav5pmwOSo87Qgke9x4fK7zH",
+	"vY+qmsbH7m04caTF/ta2NplnDsaN/qzaZ7l9dOjfDHBsRP/vm1X/J/W53rV3Sg6aaaNtFbp2670zAXLu",
+	"xq1Keo3tIOggLQzlrpaX/gmThvctmjiOM+gMTHVM+yzU6P3CMLrVjaGA30Cln6MAuRV1K1UubPPnQJl2",
+	"Q8sbgGoIAAlVa7AZf7IjF14JsPscTWjFJnZQa7J4Et1+uP1vAAAA//8=",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

@@ -1,0 +1,25 @@
+// Blinks the built-in LED and counts on the serial port.
+//
+// There is nothing about updates here, and there need not be: every firmware
+// that is built by Flota can be updated over the air.
+
+const unsigned long interval = 500;  // milliseconds
+
+unsigned long blinks = 0;
+
+void setup() {
+  Serial.begin(115200);
+  pinMode(LED_BUILTIN, OUTPUT);
+  Serial.println("Hello from Blink");
+}
+
+void loop() {
+  digitalWrite(LED_BUILTIN, HIGH);
+  delay(interval);
+  digitalWrite(LED_BUILTIN, LOW);
+  delay(interval);
+
+  blinks++;
+  Serial.print("blinks: ");
+  Serial.println(blinks);
+}
