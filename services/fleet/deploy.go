@@ -1,8 +1,10 @@
 package fleet
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/rs/xid"
@@ -14,14 +16,20 @@ import (
 
 // Fleet holds the rules; everything it needs is behind interfaces.
 type Fleet struct {
-	Store  Store
-	Builds Builds
-	Outbox Outbox
+	Store    Store
+	Builds   Builds
+	Outbox   Outbox
+	Audience Audience
 	// Box seals the private signing keys.
 	Box *secret.Box
-	// Now is the clock.
+	// Now is the clock, in the store's precision.
 	Now func() time.Time
+
+	numbers numbers
 }
+
+// maxTries is how often a number may be taken by another process.
+const maxTries = 10
 
 // Order asks for a release on a device.
 type Order struct {
@@ -37,6 +45,14 @@ type Order struct {
 	OwnProject bool
 }
 
+// mayUse keeps a product's session to what was built from the project of that device.
+func (o Order) mayUse(productDevice string) error {
+	if o.OwnProject && productDevice != o.Device {
+		return fault.New(fault.NotFound, "there is no such build in this product's own project")
+	}
+	return nil
+}
+
 // Deploy signs a deployment and makes it what the device should run. Errors:
 // fault.NotFound, fault.Invalid and fault.Precondition with the field at fault.
 func (f *Fleet) Deploy(ctx context.Context, o Order) (*Deployment, error) {
@@ -48,64 +64,133 @@ func (f *Fleet) Deploy(ctx context.Context, o Order) (*Deployment, error) {
 	if err != nil {
 		return nil, err
 	}
-	if o.OwnProject && release.ProductDevice != o.Device {
-		return nil, fault.New(fault.NotFound, "there is no such build in this product's own project")
-	}
-	if err := fits(device, release, o.AcceptAgentOnly); err != nil {
+	if err := fits(device, release, o); err != nil {
 		return nil, err
 	}
 
-	now := f.Now()
-	number, err := f.Store.NextNumber(ctx, o.Workspace, now)
+	d, err := f.addDeployment(ctx, o, release)
 	if err != nil {
 		return nil, err
 	}
-	d := &Deployment{
-		Meta:      docstore.Meta{ID: fmt.Sprintf("%s.%d", o.Workspace, number)},
-		Workspace: o.Workspace, Number: number, Device: o.Device,
-		Release: release.ID, Version: release.Version, Author: o.Author, Created: now,
-	}
-	if err := f.sign(ctx, d, release); err != nil {
-		return nil, err
-	}
-	f.Outbox.Signed(d)
-	if err := f.Store.AddDeployment(ctx, d); err != nil {
-		return nil, err
-	}
-	wanted := Wanted{Deployment: number, Release: release.ID, Version: release.Version, Board: release.Board, SHA256: release.Parts[0].SHA256}
-	_, err = f.Store.ChangeDevice(ctx, o.Device, func(device *Device) error {
-		if device.Want(wanted, now) {
-			f.Outbox.DeviceWants(device)
-			f.Outbox.DeviceChanged(device)
+	// Only from here on it counts: the statement travels with the wish for it.
+	_, err = f.change(ctx, o.Device, func(device *Device) bool {
+		if device.Deleted || !device.Want(wanted(d, release), d.Created) {
+			return false
 		}
-		return nil
+		f.Outbox.HandOver(device, d)
+		f.Outbox.DeviceChanged(device)
+		return true
 	})
 	return d, err
 }
 
+// HandOver gives the artifact service once more what it should have of a device.
+func (f *Fleet) HandOver(ctx context.Context, d *Device) error {
+	deployment, err := f.Store.Deployment(ctx, d.Workspace, d.Wanted.Deployment)
+	if err != nil {
+		return err
+	}
+	_, err = f.change(ctx, d.ID, func(device *Device) bool {
+		if device.Wanted == nil || device.Wanted.Deployment != deployment.Number {
+			return false // what came in between was handed over by itself
+		}
+		f.Outbox.HandOver(device, deployment)
+		return true
+	})
+	return err
+}
+
+// addDeployment signs and stores a deployment under the next number. The store
+// refuses a number that another process took, and it is signed anew.
+func (f *Fleet) addDeployment(ctx context.Context, o Order, r *Release) (*Deployment, error) {
+	for try := 1; ; try++ {
+		now := f.Now()
+		number, err := f.numbers.next(ctx, f.Store, o.Workspace, now)
+		if err != nil {
+			return nil, err
+		}
+		d := &Deployment{
+			Meta:      docstore.Meta{ID: DeploymentID(o.Workspace, number)},
+			Workspace: o.Workspace, Number: number, Device: o.Device,
+			Release: r.ID, Version: r.Version, Author: o.Author, Created: now,
+		}
+		if err := f.sign(ctx, d, r); err != nil {
+			return nil, err
+		}
+		err = f.Store.AddDeployment(ctx, d)
+		if err == nil {
+			return d, nil
+		}
+		if !fault.Is(err, fault.Conflict) || try == maxTries {
+			return nil, err
+		}
+	}
+}
+
+// DeploymentID is a deployment's ID: its number is unique in the workspace.
+func DeploymentID(workspace string, number int64) string {
+	return fmt.Sprintf("%s.%d", workspace, number)
+}
+
+func wanted(d *Deployment, r *Release) Wanted {
+	return Wanted{Deployment: d.Number, Release: r.ID, Version: r.Version, Board: r.Board, SHA256: r.Parts[0].SHA256}
+}
+
+// numbers gives out deployment numbers. The zero value is ready.
+type numbers struct {
+	mu   sync.Mutex
+	last map[string]int64 // by workspace, of this process
+}
+
+// next returns max(last + 1, now in unix seconds). The clock is in it so that an
+// older backup, put back, gives out no number that devices have seen already.
+func (n *numbers) next(ctx context.Context, s Store, workspace string, now time.Time) (int64, error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	stored, err := s.LastNumber(ctx, workspace)
+	if err != nil {
+		return 0, err
+	}
+	if n.last == nil {
+		n.last = map[string]int64{}
+	}
+	n.last[workspace] = max(stored+1, n.last[workspace]+1, now.Unix())
+	return n.last[workspace], nil
+}
+
 // fits refuses, before anything is downloaded, what the device would refuse or
 // could not come back from.
-func fits(d *Device, r *Release, acceptAgentOnly bool) error {
+func fits(d *Device, r *Release, o Order) error {
+	field := "build"
+	if o.Release != "" {
+		field = "release"
+	}
 	app := r.Parts[0]
 	switch {
 	case d.Revoked:
-		return fault.New(fault.Precondition, "the key of %s is revoked: it would not hear of it", d.ProductID)
+		return precondition("device", "the key of %s is revoked: it would not hear of it", d.ProductID)
 	case d.Board != "" && d.Board != r.Board:
-		return &fault.Error{Code: fault.Precondition, Field: "build", Message: fmt.Sprintf("it is for %s, and %s is a %s", r.Board, d.ProductID, d.Board)}
+		return precondition(field, "it is for %s, and %s is a %s", r.Board, d.ProductID, d.Board)
 	case d.SlotSize > 0 && app.Size > d.SlotSize:
-		return &fault.Error{Code: fault.Precondition, Field: "build", Message: fmt.Sprintf("it has %d bytes, and the slot of %s takes %d", app.Size, d.ProductID, d.SlotSize)}
-	case (d.Rollback == "agent-only" || d.Rollback == "none") && !acceptAgentOnly:
-		return &fault.Error{Code: fault.Precondition, Field: "accept_agent_only", Message: fmt.Sprintf("the bootloader of %s cannot roll back: an image that crashes at once would need the cable", d.ProductID)}
+		return precondition(field, "it has %d bytes, and the slot of %s takes %d", app.Size, d.ProductID, d.SlotSize)
+	case (d.Rollback == "agent-only" || d.Rollback == "none") && !o.AcceptAgentOnly:
+		return precondition("accept_agent_only", "the bootloader of %s cannot roll back: an image that crashes at once would need the cable", d.ProductID)
 	}
 	return nil
 }
 
+// release takes the order's release, or makes one of its build; the same build
+// and version are the same release.
 func (f *Fleet) release(ctx context.Context, o Order) (*Release, error) {
 	switch {
 	case o.Release != "" && o.Build != "":
 		return nil, fault.Field("release", "name a build or a release, not both")
 	case o.Release != "":
-		return f.Store.Release(ctx, o.Workspace, o.Release)
+		r, err := f.Store.Release(ctx, o.Workspace, o.Release)
+		if err != nil {
+			return nil, err
+		}
+		return r, o.mayUse(r.ProductDevice)
 	case o.Build == "":
 		return nil, fault.Field("build", "name a build or a release")
 	}
@@ -113,29 +198,34 @@ func (f *Fleet) release(ctx context.Context, o Order) (*Release, error) {
 	if err != nil {
 		return nil, err
 	}
-	precondition := func(message string) error {
-		return &fault.Error{Code: fault.Precondition, Field: "build", Message: message}
+	if err := o.mayUse(build.ProductDevice); err != nil {
+		return nil, err
 	}
 	switch {
 	case !build.Succeeded:
-		return nil, precondition("this build has no firmware: it did not succeed")
+		return nil, precondition("build", "it has no firmware: it did not succeed")
 	case build.MicroPython:
-		return nil, precondition("a MicroPython bundle is installed by cable: this version does not deploy it over the air")
+		return nil, precondition("build", "a MicroPython bundle is installed by cable: this version does not deploy it over the air")
 	case build.App == nil:
-		return nil, precondition(fmt.Sprintf("%s takes no update over the air", BoardOf(build.FQBN)))
+		return nil, precondition("build", "%s takes no update over the air", BoardOf(build.FQBN))
 	}
-	version := o.Version
-	if version == "" {
-		version = fmt.Sprintf("r%d", build.Revision)
+	version := cmp.Or(o.Version, fmt.Sprintf("r%d", build.Revision))
+	r, err := f.Store.ReleaseOf(ctx, o.Workspace, build.ID, version)
+	if !fault.Is(err, fault.NotFound) {
+		return r, err
 	}
-	r := &Release{
+	r = &Release{
 		Meta:      docstore.Meta{ID: xid.New().String()},
 		Workspace: o.Workspace, Build: build.ID, Project: build.Project, ProjectName: build.ProjectName, ProductDevice: build.ProductDevice,
 		Version: version, Board: BoardOf(build.FQBN), Parts: []Part{*build.App}, Created: f.Now(),
 	}
 	err = f.Store.AddRelease(ctx, r)
-	if fault.Is(err, fault.Conflict) { // it was released before
-		return f.Store.ReleaseOf(ctx, o.Workspace, o.Build, version)
+	if fault.Is(err, fault.Conflict) { // somebody was faster
+		return f.Store.ReleaseOf(ctx, o.Workspace, build.ID, version)
 	}
 	return r, err
+}
+
+func precondition(field, format string, args ...any) error {
+	return &fault.Error{Code: fault.Precondition, Field: field, Message: fmt.Sprintf(format, args...)}
 }

@@ -19,26 +19,35 @@ type Device struct {
 	ProductID     string   `bson:"product_id"`
 	Name          string   `bson:"name"`
 	Tags          []string `bson:"tags"`
-	Revoked       bool     `bson:"revoked"`
 
-	Wanted  *Wanted   `bson:"wanted,omitempty"`
-	State   State     `bson:"state"`
+	Revoked bool `bson:"revoked"`
+	// KeyAt is when the device was last given a key, or lost it.
+	KeyAt time.Time `bson:"key_at"`
+	// Deleted twins stay, with nothing else in them: what is told late of a
+	// device must not bring it back.
+	Deleted bool `bson:"deleted"`
+
+	Wanted *Wanted `bson:"wanted,omitempty"`
+	State  State   `bson:"state"`
+	// StateAt is when the device said so; zero while it has not said anything of
+	// what it should run.
 	StateAt time.Time `bson:"state_at"`
 	Percent int       `bson:"percent"`
 	Reason  string    `bson:"reason"`
 
-	Running        string `bson:"running"` // digest of the app part
-	RunningVersion string `bson:"running_version"`
-	Board          string `bson:"board"`
+	Running        string    `bson:"running"` // digest of the app part
+	RunningVersion string    `bson:"running_version"`
+	RunningAt      time.Time `bson:"running_at"` // since when, as far as it is known
+	Board          string    `bson:"board"`
 
 	Chip     string `bson:"chip"`
-	SlotSize int64  `bson:"slot_size"`
-	FreeHeap int64  `bson:"free_heap"`
-	RSSI     int    `bson:"rssi"`
+	SlotSize int64  `bson:"slot_size"` // bytes
+	FreeHeap int64  `bson:"free_heap"` // bytes
+	RSSI     int    `bson:"rssi"`      // dBm
 	Rollback string `bson:"rollback"`
 	Agent    string `bson:"agent"`
 
-	// History is bounded, newest last.
+	// History is bounded, in the order of time.
 	History []HistoryEntry `bson:"history"`
 }
 
@@ -62,29 +71,32 @@ type HistoryEntry struct {
 }
 
 // State is where a device stands with what it should run: the states of the
-// device protocol, and three of our own before the first of them.
+// device protocol, and some of our own.
 type State string
 
 // The states.
 const (
-	New         State = "new"  // nothing wanted, never reported
-	Idle        State = "idle" // nothing wanted
-	Desired     State = "wanted"
+	New         State = "new"    // nothing wanted, never heard of
+	Idle        State = "idle"   // nothing wanted
+	Desired     State = "wanted" // nothing said of it yet
 	Downloading State = "downloading"
 	Verified    State = "verified"
 	Applied     State = "applied"
 	Confirmed   State = "confirmed"
 	Failed      State = "failed"
 	RolledBack  State = "rolled_back"
+	Gone        State = "deleted"
 )
 
-// LastSeen is a device's last poll, to within a quarter of a minute.
+// LastSeen is a device's last poll, to within seenPrecision.
 type LastSeen struct {
 	docstore.Meta `bson:",inline"`
 	At            time.Time `bson:"at"`
 	Running       string    `bson:"running"`
 	Address       string    `bson:"address"`
-	Looping       bool      `bson:"looping"`
+	// Looping says that the device fetched the static link again and again
+	// without ever running what it got.
+	Looping bool `bson:"looping"`
 }
 
 // Release is what a build becomes when somebody wants it on a device.
@@ -127,11 +139,9 @@ type Deployment struct {
 	Created       time.Time `bson:"created"`
 }
 
-// Workspace holds what a workspace signs with, and its deployment counter.
+// Workspace holds what a workspace signs with.
 type Workspace struct {
 	docstore.Meta `bson:",inline"`
-	// Last is the highest deployment number given out.
-	Last int64 `bson:"last"`
 	// Keys are the two key pairs that devices trust; the first one signs.
 	Keys []SigningKey `bson:"keys"`
 }
@@ -173,39 +183,59 @@ type Build struct {
 // therefore may call their function more than once.
 type Store interface {
 	Device(ctx context.Context, workspace, device string) (*Device, error)
+	// Devices lists by product ID, without deleted ones.
 	Devices(ctx context.Context, workspace, after string, limit int) ([]*Device, string, error)
+	// AddDevice returns fault.Conflict when there is a twin already.
 	AddDevice(ctx context.Context, d *Device) error
-	// ChangeDevice changes a twin in whatever workspace; fault.NotFound.
+	// ChangeDevice changes a twin in whatever workspace; fault.NotFound. An error
+	// of change ends it and is returned, and nothing is stored.
 	ChangeDevice(ctx context.Context, device string, change func(*Device) error) (*Device, error)
-	RemoveDevice(ctx context.Context, device string) error
-	// EachDevice calls f for every twin there is, for rebuilding read models.
+	// EachDevice calls f for every twin there is, deleted ones too.
 	EachDevice(ctx context.Context, f func(*Device) error) error
 
 	Seen(ctx context.Context, devices ...string) (map[string]*LastSeen, error)
+	// SetSeen adds (revision 0) or replaces; whoever is overtaken by another writes nothing.
 	SetSeen(ctx context.Context, s *LastSeen) error
+	// RemoveSeen of a missing one is no error.
+	RemoveSeen(ctx context.Context, device string) error
 
 	Release(ctx context.Context, workspace, release string) (*Release, error)
 	// ReleaseOf returns the release of this build with this version; fault.NotFound.
 	ReleaseOf(ctx context.Context, workspace, build, version string) (*Release, error)
+	// AddRelease returns fault.Conflict when ReleaseOf would find one.
 	AddRelease(ctx context.Context, r *Release) error
+	// Releases lists the newest first.
 	Releases(ctx context.Context, workspace, after string, limit int) ([]*Release, string, error)
 
+	// AddDeployment returns fault.Conflict when its number is taken.
 	AddDeployment(ctx context.Context, d *Deployment) error
 	Deployment(ctx context.Context, workspace string, number int64) (*Deployment, error)
+	// Deployments lists the newest first, of one device or ("") of all.
 	Deployments(ctx context.Context, workspace, device, after string, limit int) ([]*Deployment, string, error)
+	// LastNumber is the highest number of a deployment, 0 for none.
+	LastNumber(ctx context.Context, workspace string) (int64, error)
 
-	// Workspace returns the workspace's keys and counter, made by first when there are none.
+	// Workspace returns the workspace's keys, made by first when there are none.
 	Workspace(ctx context.Context, workspace string, first func() (*Workspace, error)) (*Workspace, error)
-	// NextNumber gives out a deployment number: max(last + 1, now in unix seconds).
-	NextNumber(ctx context.Context, workspace string, now time.Time) (int64, error)
 }
 
-// Outbox puts into a document's outbox what must follow it.
+// Outbox puts into a twin's outbox what must follow the change that it is about
+// to be stored with.
 type Outbox interface {
-	// DeviceChanged tells browsers.
-	DeviceChanged(d *Device)
-	// DeviceWants tells the artifact service which deployment the device should have.
-	DeviceWants(d *Device)
-	// Signed gives the artifact service the statement.
-	Signed(d *Deployment)
+	// HandOver gives the artifact service the statement that the device should
+	// have, and then tells it that it should.
+	HandOver(device *Device, wanted *Deployment)
+	// Withdraw tells the artifact service that the device should have nothing.
+	Withdraw(device *Device)
+	// DeviceChanged tells browsers how the device's row looks now.
+	DeviceChanged(device *Device)
+}
+
+// Audience is who looks at the fleet now. What devices do is told to it after it
+// is stored, without an outbox, which would double the writes: each of these
+// changes answers a message, and is told (again) before that is acknowledged.
+type Audience interface {
+	// DeviceChanged tells how the device's row looks now; the device was last
+	// heard of at seen.
+	DeviceChanged(ctx context.Context, device *Device, seen time.Time) error
 }

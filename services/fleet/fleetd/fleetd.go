@@ -59,7 +59,8 @@ func Run(ctx context.Context, cfg Config, deps Deps) error {
 		return err
 	}
 	f := &fleet.Fleet{
-		Store: documents, Builds: natsbus.Builds{Conn: deps.Bus}, Outbox: natsbus.Outbox{}, Box: box,
+		Store: documents, Builds: natsbus.Builds{Conn: deps.Bus},
+		Outbox: natsbus.Outbox{}, Audience: natsbus.Audience{Conn: deps.Bus}, Box: box,
 		Now: func() time.Time { return time.Now().UTC().Truncate(time.Millisecond) },
 	}
 	verifier := identity.NewVerifier()
@@ -71,14 +72,9 @@ func Run(ctx context.Context, cfg Config, deps Deps) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return relay.Run(ctx) })
 	group.Go(func() error { return keyfeed.Run(ctx, deps.Bus, verifier) })
-	group.Go(func() error { return natsbus.Run(ctx, deps.Bus, f) })
+	group.Go(func() error { return natsbus.Take(ctx, deps.Bus, f) })
+	group.Go(func() error { return natsbus.Mirror(ctx, deps.Bus, f, deps.Log) })
 	group.Go(func() error { return deps.Serve(ctx, api) })
-	group.Go(func() error {
-		if err := natsbus.Rebuild(ctx, deps.Bus, documents); err != nil && ctx.Err() == nil {
-			return fmt.Errorf("rebuild the read models: %w", err)
-		}
-		return nil
-	})
 	return group.Wait()
 }
 
@@ -89,7 +85,7 @@ func handler(cfg Config, deps Deps, f *fleet.Fleet, verifier *identity.Verifier)
 	}
 	e := httpserve.New(deps.Log, httpserve.EchoOptions{
 		PublicURL: cfg.PublicURL,
-		Ready:     map[string]func(context.Context) error{"bus": deps.Bus.Ready, "keys": verifier.Ready},
+		Ready:     map[string]func(context.Context) error{"bus": deps.Bus.Ready, "database": deps.DB.Ping, "keys": verifier.Ready},
 	})
 	who := identity.Middleware(verifier, keyfeed.Exchange(deps.Bus), identity.PlainCookie(cfg.PublicURL.Scheme != "https"))
 	base := httpserve.BasePath(spec.Servers[0].URL)

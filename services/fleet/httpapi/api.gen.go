@@ -91,14 +91,14 @@ type Device struct {
 	SeenAt         *time.Time `json:"seen_at,omitempty"`
 	SlotSize       *int64     `json:"slot_size,omitempty"`
 
-	// State new = never seen; idle = runs what is wanted, or nothing is; the others as in the device protocol.
+	// State new = never seen; idle = nothing is wanted; wanted = it has said nothing of it yet; the others as in the device protocol.
 	State            DeviceState `json:"state"`
 	Tags             []string    `json:"tags"`
 	WantedDeployment *int64      `json:"wanted_deployment,omitempty"`
 	WantedVersion    *string     `json:"wanted_version,omitempty"`
 }
 
-// DeviceState new = never seen; idle = runs what is wanted, or nothing is; the others as in the device protocol.
+// DeviceState new = never seen; idle = nothing is wanted; wanted = it has said nothing of it yet; the others as in the device protocol.
 type DeviceState string
 
 // HistoryEntry defines model for HistoryEntry.
@@ -158,11 +158,11 @@ type CreateDeploymentJSONBody struct {
 	// AcceptAgentOnly The device's bootloader cannot roll back; deploy all the same.
 	AcceptAgentOnly *bool `json:"accept_agent_only,omitempty"`
 
-	// Build Make a release of this build
+	// Build Make a release of this build, or take the one that there is.
 	Build  *string `json:"build,omitempty"`
 	Device string  `json:"device"`
 
-	// Release Or an existing release
+	// Release Or an existing release, for instance to go back.
 	Release *string `json:"release,omitempty"`
 
 	// Version For a new release; r<revision> where left out.
@@ -629,7 +629,7 @@ type GetSigningKeys200JSONResponse struct {
 	Keys []struct {
 		Kid string `json:"kid"`
 
-		// PublicKey 65 bytes
+		// PublicKey 65 bytes, uncompressed P-256 point, base64.
 		PublicKey string `json:"public_key"`
 	} `json:"keys"`
 }
@@ -964,34 +964,34 @@ func (sh *strictHandler) ListReleases(ctx echo.Context, params ListReleasesParam
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"1Fhtb+O4Ef4rA7ZAW1RnO69FHRyK3qXbBt32DtsC92EbGLQ0snihSB05iuMu/N8LkpIsxbQjJ2nR+2TJ",
-	"JGeG8/LMM/rCUl1WWqEiy+ZfWMUNL5HQ+Lc/5oTGPQjF5uynGs2GJUzxEtmccb+YMJsWWHK3izaVW7Bk",
-	"hFqx7TZht/goUry77WRUnIqdiMwvs4QZ/KkWBjM2J1PjcZkfRSnokFHSL/YFZJjzWhKbn81mCSv5kyjr",
-	"ks2v/JtQ4e0saRUJRbhCw7ZOlUFbaWXRO+N7o5cSS/eYakWovBG8qqRIOQmtplXY8dsfrVZubWfELw3m",
-	"bM5+Md15expW7bSV6zVmaFMjKieOzdkPBSdYoyJYG61WE3//5pwTe4uV1JuyMaUyukJDIpjLayq0ibgw",
-	"YalBTpgtuD+Wa1O6J5Zxwq9IlC4ge2eaUMXEqbpchjTpRAlF15ds36nOpRK5jQt6RGNFcN1+2Hcp8rnV",
-	"mPQTKIjdCRlc874zRS9/xJRYl5sRx60af+7Zt9TcZHGPFqKKLhxxW24QFwXyaqTnpNaVO7qTtdRaIlc+",
-	"Bj79I1q0kkJh/FCFJh3etaeuMjqrU1qI+I0NchsNlVt61A+YxXUaLeWSpw/xk9aKuDWmVkqo1cIW/Pzq",
-	"On642XI4ixJmEdVJaW+lpoUV/8aRQbLECQPs9AtZ4Rq+BoWPaMDZcAMikwhfg6mVhbUrc2FhzRVhloA2",
-	"oDQVQq1A2BugAkFTgcYCtyCU/yMkFlRGk061nLCEoXJQ9tkpYwlzCljCgkxXKnqtpOaZu5ivEpELv+AR",
-	"zD+lWuXClP4550L6BxcwzBY+ZvcRDxFf+bIRhKWNOr35gxvDN+49mLTIBuA1wrfNudEo0YFDL5WbSmnM",
-	"buPVlckueWOI8RdhSZvNnxSZTQQ3TkLTE+8u9erUMuxS8fU4y6nnop7NMef02uMw9z99+BZ+f3n1O2ja",
-	"4w2kOkOX75b4UmICGRIX0v2TawMV6kriJMSt51936gDGuuNxjBUos32T/lkg+CXgBJ4eTGJRcq5AexAC",
-	"nWNqG8crEiTxSDW85PlwvtORhNvH/P5p11CH/jrcrZa1kNm7MYMD3qmM9iYeWVsc7FpHYP4EMB6d5x4Y",
-	"glf6BCJ4sFHZGfUCsXCyhcr1ftb9UIi0aIHbFrqWmcN/D/8JcJVBptGCoD9A4CY2gYbXWFckbfnZBB5w",
-	"Y33KhjRjH6QmDrlEpN4N5uzMU4AKFa8Em7OLyWxy4QqLU+FzZNqT6t5X6APm0shT2ruMzdlHYem2ty8Z",
-	"TAmf40S8A98jVD7Oi3fCp2H+GLExzATb+2eU/Xw2O0LX92n6sICe+aZrcMfIfI+RRzqfwica07d2euP5",
-	"Ncyrv+MaLUEujKVJAMRm5Inb2rloOHpU2kaC/63P9d61Olj8RmebN3iXpylWtPBse6GV3AyGtZxLi0kE",
-	"tkNe/crCUmtyfAYNpFwpTeCYCjiectMUC3ApPVmyvMQewvfoaAeFQ01/4w8IvK0+0DlQISy0EKENkNvh",
-	"mZlyv5zci3FtbcLmqpbytBmqNxYNLfnOAFeAT8KS44O7Oce1SqEscZUikIaV9nc/rL2HhkMVH7QBDo6i",
-	"NtJvwPyrns0uUoOPwp3xbwhrf0OJOYGufcss+dNHVCsq2Pz6MhnHx+IpPfwCsN0r5LOTUm1siUZGbk8y",
-	"ITe6BKXXoNVrSyphti5L7qhiJJ94SCb4dZtLWuFvfBNwNBcEgVbAm3QPg/80vLwE1GHPHkj/n0Ntd7OR",
-	"MOtT6Q0QG/SNgddvNtAMEHB3+2p87cVv+iU8bA8G8s/YxJH9F7w83rdFmHdGR2UwH+3F5tB01moZEwvX",
-	"AWgtFKwFFSDIQnM6cfj1Ll3wpKrpvm+6eqg4pUWkgxZcrfC2/6nz7d1zb+p+hsSlUO3rWaQXlPzpLpy8",
-	"OI/E6RX4PHtHfA75tx/94MnsTTXomPOxuvuHWCmhVn912961+FrFXcSeLR8ao+qlFOniAX22LLnF68uu",
-	"xw/dc30Fyw157B+KSVitnG8MWosZfP/V+dU1VFq4SzhBz0vzwc9DPc2xufNocfvLjino7xSC64BrfQMl",
-	"zxACkQplDCmX8j3ar4ONtTYPtuKeO4argQ2x9tNUEr49GB0Yj/u7geum+baT2NHu+6nd9PNqvweaZkdL",
-	"xzfm9mvESwnSCf6fDTg+I9A8tgGpjWRzNuWVmPq5efp4xrb32/8EAAD//w==",
+	"1Fhtj9u4Ef4rA7ZAW1Rne5PsFvXiUPRumzZo2jukBe5DGhhjaWTxliJ15Gi9buD/XpCUZXlNO3KyLXqf",
+	"LInkzHBennnGH0Vu6sZo0uzE/KNo0GJNTDa8/bFksv5BajEXP7VkNyITGmsSc4FhMRMur6hGv4s3jV9w",
+	"bKVeie02E3f0IHN6c9fLaJCrvYgiLItMWPqplZYKMWfb0nmZb2Ut+ZRRKiwOBRRUYqtYzK9ms0zU+Cjr",
+	"thbz6/AmdXy7ynaKpGZakRVbr8qSa4x2FJzxvTVLRbV/zI1m0sEIbBolc2Rp9LSJO377ozPar+2N+KWl",
+	"UszFL6Z7b0/jqpvu5AaNBbncysaLE3PxQ4UMa9IMa2v0ahLu353zYu+oUWZTd6Y01jRkWUZzseXK2IQL",
+	"M5FbQqZigeFYaWztn0SBTF+xrH1Ajs50oUqJ0229jGnSi5Kab16JY6d6lypClxb0QNbJ6LrjsO9T5P1O",
+	"YzZMoCh2L+Tgmh96U8zyR8pZ9LmZcNyq8+eRfUuDtkh7tJJNcuGM20pLtKgIm5GeU8Y0/uhe1tIYRahD",
+	"DEL6J7QYraSm9KGGbH5414G6xpqizXkh0ze2hC4ZKr/0YO6pSOu0Rqkl5vfpk87JtDW21Vrq1cJV+OL6",
+	"Jn2423I6izLhiPRFae+U4YWT/6aRQXKMTBF2hoWsaQ1fg6YHsuBtuAVZKPKfDFdSr0A6WKNmKm67X/ga",
+	"JEOFDhzKot9nSv95Q3wLXBEYrsg6QAdShw8x36Cxhk1u1ERkgrRHuPfeBpEJr1dkIirxFWTWWhks/H1D",
+	"8chShoUAbOEpN7qUtg7PJUoVHnwcqViEUH5IOI5xFapJMtUuGYvuA1qLG/8eTVoUB5g2wuXdudHg0WPG",
+	"IMO7AurM3oWxr559TqeA5C/SsbGbP2m2mwScXASyF95dmdWl1dln6OfDL/LARQObU84ZdM3Dknj3+lv4",
+	"/avr30HXNW8hNwX5QnCMS0UZFMQolf9SGgsNmUbRJMZt4F9/6gT0+uNp6JWkimOT/lkRhCVAhsAaJqko",
+	"eVeQO4mM3jGtS8MYS1Z0pho+5fl4vteRxdun/P5u32cP/XW6iS1bqYpnIwwnvNNYE0w8s7Y42czOoP8F",
+	"GD06zwMwRK8MeUX0YKeyN+oTfMPLlro0x1n3QyXzagfcrjKtKsC2GtYVcgaoCygMOZD8B4iUxWXQ0R3n",
+	"i2RXfi6De9q4kLIxzcRrZRihVEQ8uMFcXAVm0JDGRoq5eDmZTV76wkKuQo5MB1L9+4pCwHwaBab7phBz",
+	"8VY6vhvsyw6Gh/dpft6D7xmGn6bLe+HTOJaM2BhHhe2HJ0z+xWx2hsUfs/fDAnrim77BneP4A6Ke6Hya",
+	"HnlM39rrTefXYV79ndbkGEppHU8iIHaTUNrW3kWHE0ljXCL434ZcH1yrh8VvTLH5Au9inlPDi0DCF0ar",
+	"zcEMV6JylCVgO+bVrxwsjWHPZ8hCjlobBs9UwPOU265YAJUKZMlhTQOEH7DUHgoPNf0N7wlwV32ejHEl",
+	"HYTdGRgL7DcEYqb9L7J/sb6rTS4cqgZz0qEN31lADfQoHXtC2O3LQo+U2jHqnIANrEy4dFLvAAEPhb82",
+	"FhA8W+3k3oL9VzubvcwtPUh/JrwRrMO1FJUMpg1tssbHt6RXXIn5zatsHAdLp/HhnwHbo+K9uii9xpZl",
+	"YvqORLy0pgZt1mD055ZRJlxb1+jpYSKHMCYQ/HqXQEbTbwLwe2rr+b7RgF2Kx/8ApvHlU+Ac9xwB8/85",
+	"vPY3GwmtIZW+AFajvjGQ+s0GuqEB3tx9NqYO4jf9GB+2JwP5Z+riKP4LXh7v2yrOOKOjcjATHcXm1ES2",
+	"0zImFh71eS01rCVXINlBdzrz+PUsne+iqun/6vT10CDnVaJrVqhXdDf81/PLO+bRpP0EiWupd69XiV5Q",
+	"4+ObePLli0ScPgOfZ8+IzzH/jqMfPVl8UQ16tnyu7v4hV1rq1V/9tmctvp3iPmJPlk+NTu1SyXxxT5vj",
+	"xn1zDcsN+4Gg1f7ulpyjAr7/6sX1DTRGas5giY5uXiUIwZNyvA9zz0Bbar48W9DhgmOK+DtNgTatzS3U",
+	"WBBExhRLF3JU6jlaroeKtbH3rsHAEePVwMX4hqkp8qfGmshy/OcOoruGu5u4znbcd7tNP6+We6JR9iR0",
+	"fDPe/evwqQTpBf/PBpmQEWQfdgFprRJzMcVGTsN8PH24EtsP2/8EAAD//w==",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

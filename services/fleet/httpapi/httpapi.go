@@ -3,10 +3,12 @@
 package httpapi
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"time"
 
+	"github.com/flota/flota/pkg/fault"
 	"github.com/flota/flota/pkg/identity"
 	"github.com/flota/flota/services/fleet"
 )
@@ -24,10 +26,10 @@ func (a API) ListDevices(ctx context.Context, r ListDevicesRequestObject) (ListD
 	}
 	if who.Role == identity.Product {
 		device, err := a.device(ctx, who.Workspace, who.Device)
-		if err != nil {
-			return nil, err
+		if fault.Is(err, fault.NotFound) { // it has just been registered
+			return ListDevices200JSONResponse{Devices: []Device{}}, nil
 		}
-		return ListDevices200JSONResponse{Devices: []Device{device}}, nil
+		return ListDevices200JSONResponse{Devices: []Device{device}}, err
 	}
 	if _, err := identity.Require(ctx, identity.Viewer); err != nil {
 		return nil, err
@@ -102,11 +104,15 @@ func (a API) CreateDeployment(ctx context.Context, r CreateDeploymentRequestObje
 
 // ListDeployments implements StrictServerInterface. A product sees its own.
 func (a API) ListDeployments(ctx context.Context, r ListDeploymentsRequestObject) (ListDeploymentsResponseObject, error) {
-	who, err := identity.RequireFor(ctx, identity.Viewer, value(r.Params.Device))
+	who, err := identity.From(ctx)
 	if err != nil {
 		return nil, err
 	}
-	list, next, err := a.Fleet.Store.Deployments(ctx, who.Workspace, value(r.Params.Device), value(r.Params.After), value(r.Params.Limit))
+	device := cmp.Or(value(r.Params.Device), who.Device)
+	if _, err := identity.RequireFor(ctx, identity.Viewer, device); err != nil {
+		return nil, err
+	}
+	list, next, err := a.Fleet.Store.Deployments(ctx, who.Workspace, device, value(r.Params.After), value(r.Params.Limit))
 	if err != nil {
 		return nil, err
 	}

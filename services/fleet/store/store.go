@@ -4,8 +4,7 @@ package store
 import (
 	"context"
 	"errors"
-	"fmt"
-	"time"
+	"slices"
 
 	"github.com/flota/flota/pkg/docstore"
 	"github.com/flota/flota/pkg/fault"
@@ -38,14 +37,14 @@ func Open(ctx context.Context, db docstore.DB, relay *docstore.Relay) (*Store, e
 	if err := errors.Join(errs[:]...); err != nil {
 		return nil, err
 	}
-	relay.Watch(s.devices, s.deployments)
+	relay.Watch(s.devices)
 	return &s, nil
 }
 
 // Device implements fleet.Store.
 func (s *Store) Device(ctx context.Context, workspace, device string) (*fleet.Device, error) {
 	d, err := s.devices.Get(ctx, device)
-	if err == nil && d.Workspace != workspace {
+	if err == nil && d.Workspace != workspace || fault.Is(err, fault.NotFound) {
 		return nil, fault.New(fault.NotFound, "there is no device %s", device)
 	}
 	return d, err
@@ -69,52 +68,49 @@ func (s *Store) ChangeDevice(ctx context.Context, device string, change func(*fl
 	return s.devices.Update(ctx, device, change)
 }
 
-// RemoveDevice implements fleet.Store.
-func (s *Store) RemoveDevice(ctx context.Context, device string) error {
-	if err := s.seen.Delete(ctx, device, 0); err != nil && !fault.Is(err, fault.NotFound) {
-		return err
-	}
-	return s.devices.Delete(ctx, device, 0)
-}
-
 // EachDevice implements fleet.Store.
 func (s *Store) EachDevice(ctx context.Context, f func(*fleet.Device) error) error {
-	for after := ""; ; {
-		page, err := s.devices.Find(ctx, docstore.Query{Limit: docstore.MaxLimit, After: after})
+	for d, err := range s.devices.All(ctx, docstore.Query{Limit: docstore.MaxLimit}) {
 		if err != nil {
 			return err
 		}
-		for _, d := range page.Items {
-			if err := f(d); err != nil {
-				return err
-			}
-		}
-		if after = page.Next; after == "" {
-			return nil
+		if err := f(d); err != nil {
+			return err
 		}
 	}
+	return nil
 }
 
 // Seen implements fleet.Store.
 func (s *Store) Seen(ctx context.Context, devices ...string) (map[string]*fleet.LastSeen, error) {
 	seen := make(map[string]*fleet.LastSeen, len(devices))
-	if len(devices) == 0 {
-		return seen, nil
+	for some := range slices.Chunk(devices, docstore.MaxIn) {
+		page, err := s.seen.Find(ctx, docstore.Query{Where: []docstore.Cond{docstore.In("_id", some...)}, Limit: len(some)})
+		if err != nil {
+			return nil, err
+		}
+		for _, l := range page.Items {
+			seen[l.ID] = l
+		}
 	}
-	page, err := s.seen.Find(ctx, docstore.Query{Where: []docstore.Cond{docstore.In("_id", devices...)}, Limit: len(devices)})
-	for _, l := range page.Items {
-		seen[l.ID] = l
-	}
-	return seen, err
+	return seen, nil
 }
 
-// SetSeen implements fleet.Store. A write that somebody else overtook is left out.
+// SetSeen implements fleet.Store.
 func (s *Store) SetSeen(ctx context.Context, l *fleet.LastSeen) error {
 	write := s.seen.Replace
 	if l.Rev == 0 {
 		write = s.seen.Insert
 	}
-	if err := write(ctx, l); err != nil && !fault.Is(err, fault.Conflict) {
+	if err := write(ctx, l); !fault.Is(err, fault.Conflict) {
+		return err
+	}
+	return nil
+}
+
+// RemoveSeen implements fleet.Store.
+func (s *Store) RemoveSeen(ctx context.Context, device string) error {
+	if err := s.seen.Delete(ctx, device, 0); !fault.Is(err, fault.NotFound) {
 		return err
 	}
 	return nil
@@ -123,7 +119,7 @@ func (s *Store) SetSeen(ctx context.Context, l *fleet.LastSeen) error {
 // Release implements fleet.Store.
 func (s *Store) Release(ctx context.Context, workspace, release string) (*fleet.Release, error) {
 	r, err := s.releases.Get(ctx, release)
-	if err == nil && r.Workspace != workspace {
+	if err == nil && r.Workspace != workspace || fault.Is(err, fault.NotFound) {
 		return nil, fault.New(fault.NotFound, "there is no release %s", release)
 	}
 	return r, err
@@ -163,7 +159,7 @@ func (s *Store) AddDeployment(ctx context.Context, d *fleet.Deployment) error {
 
 // Deployment implements fleet.Store.
 func (s *Store) Deployment(ctx context.Context, workspace string, number int64) (*fleet.Deployment, error) {
-	return s.deployments.Get(ctx, fmt.Sprintf("%s.%d", workspace, number))
+	return s.deployments.Get(ctx, fleet.DeploymentID(workspace, number))
 }
 
 // Deployments implements fleet.Store.
@@ -174,6 +170,17 @@ func (s *Store) Deployments(ctx context.Context, workspace, device, after string
 	}
 	page, err := s.deployments.Find(ctx, docstore.Query{Where: where, Sort: "number", Desc: true, Limit: limit, After: after})
 	return page.Items, page.Next, err
+}
+
+// LastNumber implements fleet.Store.
+func (s *Store) LastNumber(ctx context.Context, workspace string) (int64, error) {
+	page, err := s.deployments.Find(ctx, docstore.Query{
+		Where: []docstore.Cond{docstore.Eq("workspace", workspace)}, Sort: "number", Desc: true, Limit: 1,
+	})
+	if err != nil || len(page.Items) == 0 {
+		return 0, err
+	}
+	return page.Items[0].Number, nil
 }
 
 // Workspace implements fleet.Store.
@@ -191,17 +198,4 @@ func (s *Store) Workspace(ctx context.Context, workspace string, first func() (*
 		return nil, err
 	}
 	return ws, nil
-}
-
-// NextNumber implements fleet.Store. The clock is in it so that an older backup,
-// put back, gives out no number that devices have seen already.
-func (s *Store) NextNumber(ctx context.Context, workspace string, now time.Time) (int64, error) {
-	ws, err := s.workspaces.Update(ctx, workspace, func(ws *fleet.Workspace) error {
-		ws.Last = max(ws.Last+1, now.Unix())
-		return nil
-	})
-	if err != nil {
-		return 0, err
-	}
-	return ws.Last, nil
 }
