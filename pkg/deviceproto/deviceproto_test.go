@@ -3,7 +3,10 @@ package deviceproto_test
 import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
+	"crypto/hmac"
 	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"strings"
 	"testing"
@@ -107,6 +110,21 @@ func FuzzParseReport(f *testing.F) {
 			t.Errorf("%q", body)
 		}
 	})
+}
+
+// What is written out here is what the standard library computes, whatever the
+// length of the message.
+func TestMACIsHMAC(t *testing.T) {
+	k := deviceproto.KeyHash("fk_x")
+	for _, n := range []int{0, 1, 55, 64, 300, 449, 512, 513, 5000} {
+		path := strings.Repeat("p", n)
+		h := hmac.New(sha256.New, k[:])
+		body := sha256.Sum256(nil)
+		h.Write([]byte("flota1-request\n\n" + path + "\n\n\n\n\n" + hex.EncodeToString(body[:])))
+		if got := deviceproto.RequestMAC(k, deviceproto.Request{Path: path}); got != hex.EncodeToString(h.Sum(nil)) {
+			t.Errorf("%d bytes: %s", n, got)
+		}
+	}
 }
 
 // The whole of what a poll with nothing new costs in cryptography.

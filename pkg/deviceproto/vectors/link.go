@@ -59,7 +59,7 @@ func linkCases() []Link {
 	add("the last second", good, at(key, deviceproto.LinkLife-time.Second, image), "", 200, "")
 	add("a range", ranges, token, "", 206, "")
 	all[len(all)-1].Range = "bytes=10-"
-	add("a range beyond the end", "400, 404, 413, 416", token, "", 416, "")
+	add("a range beyond the end", "400, 404, 413, 416", token, "", 416, "invalid")
 	all[len(all)-1].Range = "bytes=100000-"
 	add("after 15 minutes", expired, at(key, deviceproto.LinkLife, image), "", 403, "expired")
 	add("after a day", expired, at(key, 24*time.Hour, image), "", 403, "expired")

@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/flota/flota/pkg/httpserve/problem"
 	"github.com/flota/flota/services/artifact"
 )
 
@@ -35,7 +36,7 @@ func (c *Cache) Serve(w http.ResponseWriter, r *http.Request, f artifact.Facts) 
 		if plain(r) {
 			w.Header().Set("Content-Length", strconv.FormatInt(f.Size, 10))
 			w.WriteHeader(http.StatusOK)
-			_, _ = newPacer(w).Write(data) // the client's loss
+			_, _ = newPacer(w, r).Write(data) // the client's loss
 			return nil
 		}
 	} else {
@@ -49,7 +50,7 @@ func (c *Cache) Serve(w http.ResponseWriter, r *http.Request, f artifact.Facts) 
 		body = s
 		setHeaders(w, f)
 	}
-	http.ServeContent(newPacer(w), r, "", time.Time{}, body)
+	http.ServeContent(newPacer(w, r), r, "", time.Time{}, body)
 	return nil
 }
 
@@ -71,15 +72,32 @@ func plain(r *http.Request) bool {
 	return r.Method == http.MethodGet
 }
 
-// pacer gives each piece of an answer its own time.
+// pacer gives each piece of an answer its own time, and errors their usual form.
 type pacer struct {
 	http.ResponseWriter
 	control *http.ResponseController
+	request *http.Request
+	refused bool
 }
 
-func newPacer(w http.ResponseWriter) pacer { return pacer{w, http.NewResponseController(w)} }
+func newPacer(w http.ResponseWriter, r *http.Request) *pacer {
+	return &pacer{ResponseWriter: w, control: http.NewResponseController(w), request: r}
+}
 
-func (p pacer) Write(data []byte) (written int, err error) {
+func (p *pacer) WriteHeader(status int) {
+	if status < http.StatusBadRequest {
+		p.ResponseWriter.WriteHeader(status)
+		return
+	}
+	p.refused = true // and what ServeContent says of it is left out
+	p.Header().Del("x-MD5")
+	problem.OfStatus(status, problem.Code(status)).Write(p.ResponseWriter, p.request)
+}
+
+func (p *pacer) Write(data []byte) (written int, err error) {
+	if p.refused {
+		return len(data), nil
+	}
 	for len(data) > 0 {
 		piece := data[:min(len(data), pace)]
 		_ = p.control.SetWriteDeadline(time.Now().Add(patience)) // a real connection has one

@@ -74,6 +74,9 @@ func (a *API) bySignature(r *http.Request, body []byte, nonce string) (*artifact
 		Method: r.Method, Path: target(r), Nonce: nonce, Time: value(r.Header, deviceproto.HeaderTime),
 		Running: value(r.Header, deviceproto.HeaderRunning), ETag: value(r.Header, "If-None-Match"), Body: body,
 	}
+	if body == nil && r.ContentLength != 0 { // what is not read is not what was signed
+		return nil, errNobody
+	}
 	if !deviceproto.VerifyRequest(d.K, sent, mac) {
 		return nil, errNobody
 	}
