@@ -9,4 +9,4 @@ test.each([
 ])('a device origin of %j', (configured, origin) => expect(deviceOrigin(configured, 'https://flota.test')).toBe(origin))
 
 test('the command names the downloaded file and no secret', () =>
-  expect(simulatorCommand('bot_001')).toBe('bin/flota-simulator run --provision bot_001.json'))
+  expect(simulatorCommand('bot_001')).toBe('bin/flota-simulator run --provision bot_001.json --poll 1s'))

@@ -17,9 +17,12 @@ export function provisioningName(productId: string): string {
   return `${productId}.json`
 }
 
-/** The command that starts a simulated device. No secret stands on the command line. */
+/**
+ * The command that starts a simulated device, which asks for updates every
+ * second. No secret stands on the command line.
+ */
 export function simulatorCommand(productId: string): string {
-  return `bin/flota-simulator run --provision ${provisioningName(productId)}`
+  return `bin/flota-simulator run --provision ${provisioningName(productId)} --poll 1s`
 }
 
 /** Where devices reach the server: the operator's address for them, else this page's own. */
