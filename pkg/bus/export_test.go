@@ -14,4 +14,8 @@ import (
 func (c *Conn) NATS() *nats.Conn        { return c.nc }
 func (c *Conn) JS() jetstream.JetStream { return c.js }
 
-func (c *Conn) EnsureBucket(ctx context.Context, b flow.AnyBucket) error { return c.ensureBucket(ctx, b) }
+func (c *Conn) EnsureBucket(ctx context.Context, b flow.AnyBucket) error {
+	return c.ensureBucket(ctx, b)
+}
+
+func (c *Conn) EnsureStream(ctx context.Context, s *flow.Stream) error { return c.ensureStream(ctx, s) }

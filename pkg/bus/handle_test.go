@@ -16,6 +16,7 @@ import (
 )
 
 func TestHandleGetsWhatWasPublished(t *testing.T) {
+	t.Parallel()
 	_, editor, compiler := editorAndCompiler(t)
 	finish(t, compiler, "b1") // before anybody handles it
 	got := make(chan finished, 1)
@@ -32,6 +33,7 @@ func TestHandleGetsWhatWasPublished(t *testing.T) {
 }
 
 func TestHandleAgainAfterAnError(t *testing.T) {
+	t.Parallel()
 	_, editor, compiler := editorAndCompiler(t)
 	type delivery struct {
 		number int
@@ -65,6 +67,7 @@ func TestHandleAgainAfterAnError(t *testing.T) {
 }
 
 func TestHandleAfter(t *testing.T) {
+	t.Parallel()
 	_, editor, compiler := editorAndCompiler(t)
 	got := make(chan time.Time, 9)
 	handle(t, editor, flow.TakeFinished, 1, func(_ context.Context, m finished) error {
@@ -82,6 +85,7 @@ func TestHandleAfter(t *testing.T) {
 }
 
 func TestHandleDropsWhatNoRepetitionMends(t *testing.T) {
+	t.Parallel()
 	_, editor, compiler := editorAndCompiler(t)
 	got := make(chan string, 9)
 	handle(t, editor, flow.TakeFinished, 1, func(_ context.Context, m finished) error {
@@ -98,6 +102,7 @@ func TestHandleDropsWhatNoRepetitionMends(t *testing.T) {
 }
 
 func TestPublishTwiceStoresOnce(t *testing.T) {
+	t.Parallel()
 	_, editor, compiler := editorAndCompiler(t)
 	finish(t, compiler, "b1")
 	finish(t, compiler, "b1")
@@ -107,6 +112,7 @@ func TestPublishTwiceStoresOnce(t *testing.T) {
 }
 
 func TestPublishTooLarge(t *testing.T) {
+	t.Parallel()
 	_, editor, _ := editorAndCompiler(t)
 	for _, size := range []int{int(flow.Jobs.MaxMessage), 2 << 20} { // above the stream's limit, above the server's
 		err := bus.Publish(t.Context(), editor, flow.BuildJob, &compilerv1.Job{Build: string(make([]byte, size))}, "", "p", "b")
@@ -118,6 +124,7 @@ func TestPublishTooLarge(t *testing.T) {
 
 // A handler may take longer than the lease: nobody else gets the message.
 func TestLeaseIsRenewed(t *testing.T) {
+	t.Parallel()
 	server, editor, compiler := editorAndCompiler(t)
 	other := server.Connect(flow.Editor)
 	const lease = 300 * time.Millisecond
@@ -147,6 +154,7 @@ func TestLeaseIsRenewed(t *testing.T) {
 // A handler whose lease cannot be renewed is told before another gets the
 // message, and what it then says of it counts no more.
 func TestLeaseLost(t *testing.T) {
+	t.Parallel()
 	server, _, compiler := editorAndCompiler(t)
 	editor := server.Connect(flow.Editor)
 	const lease = 400 * time.Millisecond
@@ -175,6 +183,7 @@ func TestLeaseLost(t *testing.T) {
 
 // A message that was tried too often stays in its work queue, for a sweeper.
 func TestMessageTriedTooOften(t *testing.T) {
+	t.Parallel()
 	_, editor, compiler := editorAndCompiler(t)
 	consumer := flow.CompileJobs
 	consumer.MaxDeliver = 2
@@ -204,6 +213,7 @@ func TestMessageTriedTooOften(t *testing.T) {
 
 // A stop finishes what runs and takes nothing more.
 func TestHandleDrains(t *testing.T) {
+	t.Parallel()
 	server, editor, compiler := editorAndCompiler(t)
 	started, finishNow := make(chan string, 9), make(chan struct{})
 	var cancelled atomic.Bool
@@ -244,6 +254,7 @@ func TestHandleDrains(t *testing.T) {
 }
 
 func TestTraceTravels(t *testing.T) {
+	t.Parallel()
 	_, editor, compiler := editorAndCompiler(t)
 	span := trace.NewSpanContext(trace.SpanContextConfig{
 		TraceID: trace.TraceID{1, 2, 3}, SpanID: trace.SpanID{4, 5, 6}, TraceFlags: trace.FlagsSampled,

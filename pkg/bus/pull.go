@@ -44,7 +44,7 @@ func (p *puller) run(ctx context.Context) {
 		// data. Making it is idempotent.
 		var cons jetstream.Consumer
 		err := p.conn.insist(ctx, "consumer "+p.consumer.Name, func(ctx context.Context) (err error) {
-			cons, err = p.conn.js.CreateOrUpdateConsumer(ctx, p.consumer.Stream.Name, consumerConfig(p.consumer))
+			cons, err = p.conn.ensureConsumer(ctx, p.consumer)
 			return err
 		})
 		if err != nil {

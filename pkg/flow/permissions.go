@@ -87,7 +87,7 @@ func Permissions(s Service) (publish, subscribe []string) {
 // InboxPrefix is the prefix of a service's reply inboxes.
 func InboxPrefix(s Service) string { return "_INBOX_" + string(s) }
 
-// own is for a stream's owner: make it and its consumers, and purge it.
+// own is for a stream's owner: make it and its consumers, look at them, purge it.
 func own(stream string) []string {
 	return []string{
 		"$JS.API.STREAM.CREATE." + stream,
@@ -95,6 +95,7 @@ func own(stream string) []string {
 		"$JS.API.STREAM.INFO." + stream,
 		"$JS.API.STREAM.PURGE." + stream,
 		"$JS.API.CONSUMER.CREATE." + stream + ".>",
+		"$JS.API.CONSUMER.INFO." + stream + ".>",
 	}
 }
 
@@ -107,6 +108,7 @@ func consume(c AnyConsumer) []string {
 	}
 	return []string{
 		"$JS.API.CONSUMER.CREATE." + stream + "." + name + "." + c.Filter,
+		"$JS.API.CONSUMER.INFO." + stream + "." + name,
 		"$JS.API.CONSUMER.MSG.NEXT." + stream + "." + name,
 		"$JS.ACK." + stream + "." + name + ".>",
 	}

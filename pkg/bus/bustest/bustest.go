@@ -5,6 +5,7 @@ package bustest
 
 import (
 	"context"
+	"os"
 	"sync"
 	"testing"
 	"time"
@@ -87,6 +88,14 @@ func (n *NATS) Restart() {
 	n.Start()
 }
 
+// Wipe deletes the data of a stopped server.
+func (n *NATS) Wipe() {
+	n.t.Helper()
+	if err := os.RemoveAll(n.dir); err != nil {
+		n.t.Fatal(err)
+	}
+}
+
 // Ensure makes all streams, consumers and buckets, as their owners.
 func (n *NATS) Ensure() {
 	n.t.Helper()
@@ -126,11 +135,14 @@ func (n *NATS) Options(service flow.Service) bus.Options {
 	return bus.Options{URL: n.URL(), Service: service, Password: n.Password(service), Log: n.log}
 }
 
-// URL is the server's address, also while it is stopped.
-func (n *NATS) URL() string {
+// URL is the server's URL, also while it is stopped.
+func (n *NATS) URL() string { return "nats://" + n.Addr() }
+
+// Addr is the server's address, as host:port, also while it is stopped.
+func (n *NATS) Addr() string {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	return "nats://" + n.listen
+	return n.listen
 }
 
 // Password is that of a service's user.
