@@ -59,8 +59,8 @@ var (
 	}
 	FleetChanges = &Stream{
 		Name: "FLEET", Owner: Fleet, Subjects: []string{"fleet.>"},
-		Doc:       "What changed in a workspace's fleet, for browsers and webhooks.",
-		Retention: jetstream.LimitsPolicy, MaxAge: time.Hour, MaxBytes: 64 * mib, MaxMessage: 64 * kib,
+		Doc:       "What changed in a workspace's fleet, for those who look at it: in memory, since a page reads anew what it missed, and a write to disk for each would halve the rate of reports.",
+		Retention: jetstream.LimitsPolicy, Storage: jetstream.MemoryStorage, MaxAge: time.Hour, MaxBytes: 16 * mib, MaxMessage: 64 * kib,
 		Duplicates: 2 * time.Minute,
 	}
 )
