@@ -169,7 +169,7 @@ func (in *installation) start() {
 // eventually waits until something is so.
 func (in *installation) eventually(what string, so func() bool) {
 	in.t.Helper()
-	for end := time.Now().Add(15 * time.Second); !so(); time.Sleep(5 * time.Millisecond) {
+	for end := time.Now().Add(15 * time.Second); !so(); time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(end) {
 			in.t.Fatalf("still no %s", what)
 		}
