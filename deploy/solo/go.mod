@@ -36,6 +36,7 @@ require (
 	github.com/cespare/xxhash/v2 v2.3.0 // indirect
 	github.com/davecgh/go-spew v1.1.1 // indirect
 	github.com/dustin/go-humanize v1.1.0 // indirect
+	github.com/flota/flota/firmware/simulator v0.0.0
 	github.com/flota/flota/services/artifact v0.0.0
 	github.com/flota/flota/services/auth v0.0.0
 	github.com/flota/flota/services/compiler v0.0.0
@@ -99,3 +100,5 @@ replace github.com/flota/flota/services/compiler => ../../services/compiler
 replace github.com/flota/flota/services/artifact => ../../services/artifact
 
 replace github.com/flota/flota/services/fleet => ../../services/fleet
+
+replace github.com/flota/flota/firmware/simulator => ../../firmware/simulator

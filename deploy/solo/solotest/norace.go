@@ -1,0 +1,5 @@
+//go:build !race
+
+package solotest
+
+const raceDetector = false
