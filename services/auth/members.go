@@ -161,10 +161,10 @@ func (m *Members) SetRole(ctx context.Context, workspace, user string, role iden
 }
 
 // Remove ends a membership; the person's sessions there and API tokens end with
-// it. Owners remove anybody, others leave. Errors: Forbidden, NotFound,
+// it. Owners remove anybody, other people leave. Errors: Forbidden, NotFound,
 // Precondition for the last owner.
 func (m *Members) Remove(ctx context.Context, caller Caller, user string) error {
-	if user != caller.User && caller.Role != identity.Owner {
+	if (user != caller.User || caller.Program) && caller.Role != identity.Owner {
 		return fault.New(fault.Forbidden, "this needs the role %s", identity.Owner)
 	}
 	_, err := m.Store.ChangeWorkspace(ctx, caller.Workspace, func(w *Workspace) error { return w.remove(user) })

@@ -81,10 +81,18 @@ func (h *Hasher) enter(ctx context.Context) (leave func(), err error) {
 	}
 	select {
 	case h.slots <- struct{}{}:
-		return func() { <-h.slots }, nil
 	case <-ctx.Done():
-		return nil, fault.Wrap(ctx.Err(), fault.Unavailable, "the server is busy with logins; try again")
+		return nil, busy(ctx)
 	}
+	if ctx.Err() != nil { // both were ready
+		<-h.slots
+		return nil, busy(ctx)
+	}
+	return func() { <-h.slots }, nil
+}
+
+func busy(ctx context.Context) error {
+	return fault.Wrap(ctx.Err(), fault.Unavailable, "the server is busy with logins; try again")
 }
 
 // hashMade returns the hash of a password that madePassword made.

@@ -180,6 +180,43 @@ func TestCrashWhileStoringAList(t *testing.T) {
 	}
 }
 
+// stuck cannot change one product.
+type stuck struct {
+	auth.ProductStore
+	productID string
+}
+
+func (s stuck) ChangeProduct(ctx context.Context, device string, change func(*auth.Product) (auth.News, error)) (auth.Product, error) {
+	if p, err := s.Product(ctx, device); err != nil || p.ProductID == s.productID {
+		return auth.Product{}, errors.Join(err, errCrash)
+	}
+	return s.ProductStore.ChangeProduct(ctx, device, change)
+}
+
+// As long as one of a list is a draft the last one is, too: deleting the last
+// one, which vouches for the others, must not undo them.
+func TestCrashWhileSettlingAList(t *testing.T) {
+	w := newWorld(t)
+	w.products.Store = stuck{w.store, "bot_001"}
+	made := create(t, w, "bot_001", "bot_002", "bot_003")
+	w.products.Store = w.store
+	if got := ids(t, w); !slices.Equal(got, []string{"bot_002"}) {
+		t.Errorf("after the crash: %v", got)
+	}
+	if err := w.products.Delete(t.Context(), "w1", made[2].Product.ID); !fault.Is(err, fault.NotFound) {
+		t.Errorf("the last one: %v", err)
+	}
+	w.pass(3 * time.Minute)
+	for range 2 {
+		if err := w.products.Sweep(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := ids(t, w); len(got) != 3 {
+		t.Errorf("after the sweep: %v", got)
+	}
+}
+
 // What is done while the read model cannot be written is answered, holds, and
 // is shown as soon as it can be.
 func TestReadModelIsDown(t *testing.T) {
@@ -317,7 +354,7 @@ func TestCreateThousand(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if took := time.Since(begin); took > 10*time.Second {
+	if took := time.Since(begin); took > 30*time.Second {
 		t.Errorf("took %s", took)
 	}
 	if got := ids(t, w); len(got) != 1000 || len(made) != 1000 || made[7].Product.ProductID != "bot_0007" || len(w.keys.productIDs()) != 1000 {
@@ -328,10 +365,18 @@ func TestCreateThousand(t *testing.T) {
 	}
 }
 
+// patient answers before the deadline, however slow the machine is.
+type patient struct{ auth.ProductStore }
+
+func (p patient) TakenProductIDs(ctx context.Context, workspace string, ids []string) ([]string, error) {
+	return p.ProductStore.TakenProductIDs(context.WithoutCancel(ctx), workspace, ids)
+}
+
 // Chosen passwords that this machine cannot hash in time are refused, and
 // nothing is stored.
 func TestHashingTakesTooLong(t *testing.T) {
 	w := newWorld(t)
+	w.products.Store = patient{w.store}
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
 	wanted := make([]auth.NewProduct, 1000)

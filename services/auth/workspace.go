@@ -96,8 +96,9 @@ func checkRole(role identity.Role) error {
 	switch role {
 	case identity.Owner, identity.Maintainer, identity.Viewer:
 		return nil
+	default:
+		return fault.Field("role", "a role is owner, maintainer or viewer")
 	}
-	return fault.Field("role", "a role is owner, maintainer or viewer")
 }
 
 // checkName returns the name without blanks around it.

@@ -52,7 +52,7 @@ type Deps struct {
 
 // How often what must be done now and then is done.
 const (
-	sweepProducts   = 3 * time.Second
+	sweepProducts   = 2 * time.Second
 	rebuildProducts = 10 * time.Minute
 	sweepSessions   = time.Hour
 	choreTime       = 2 * time.Minute
