@@ -44,7 +44,12 @@ type Deps struct {
 
 // Run takes builds until ctx ends, and finishes those that run.
 func Run(ctx context.Context, cfg Config, deps Deps) error {
-	platforms, executors, err := open(ctx, cfg, deps.Log)
+	work, err := workFolder()
+	if err != nil {
+		return err
+	}
+	defer func() { _ = os.RemoveAll(work) }()
+	platforms, executors, err := open(ctx, cfg, work, deps.Log)
 	if err != nil {
 		return err
 	}
@@ -80,7 +85,7 @@ func Run(ctx context.Context, cfg Config, deps Deps) error {
 	return group.Wait()
 }
 
-func open(ctx context.Context, cfg Config, log *zap.Logger) ([]compiler.Platform, compiler.Executor, error) {
+func open(ctx context.Context, cfg Config, work string, log *zap.Logger) ([]compiler.Platform, compiler.Executor, error) {
 	root, err := toolchain.Open(cfg.Toolchain)
 	if err != nil {
 		return nil, nil, err
@@ -89,11 +94,11 @@ func open(ctx context.Context, cfg Config, log *zap.Logger) ([]compiler.Platform
 	if err != nil {
 		return nil, nil, err
 	}
-	sketches, err := arduino.New(arduino.Config{Toolchain: root}, box)
+	sketches, err := arduino.New(arduino.Config{Toolchain: root, Work: work}, box)
 	if err != nil {
 		return nil, nil, err
 	}
-	scripts, err := micropython.New(micropython.Config{Toolchain: root}, box)
+	scripts, err := micropython.New(micropython.Config{Toolchain: root, Work: work}, box)
 	if err != nil {
 		return nil, nil, err
 	}

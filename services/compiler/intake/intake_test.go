@@ -194,7 +194,12 @@ func TestFromTar(t *testing.T) {
 	if _, err := intake.FromTar(bytes.NewReader(bomb)); !fault.Is(err, fault.TooLarge) {
 		t.Error(err)
 	}
-	if _, err := intake.FromTar(bytes.NewReader(good[:700])); !fault.Is(err, fault.Invalid) {
-		t.Error("a cut archive:", err)
+	for _, length := range []int{100, 513, 514, 700} {
+		if _, err := intake.FromTar(bytes.NewReader(good[:length])); !fault.Is(err, fault.Unavailable) {
+			t.Errorf("an archive cut after %d bytes: %v", length, err)
+		}
+	}
+	if _, err := intake.FromTar(strings.NewReader(strings.Repeat("no tar ", 200))); !fault.Is(err, fault.Invalid) {
+		t.Error("no archive:", err)
 	}
 }

@@ -9,9 +9,17 @@ import (
 	"github.com/flota/flota/services/compiler"
 )
 
+// unreadable tells an archive that is wrong from one that did not arrive whole.
+func unreadable(err error) error {
+	if errors.Is(err, tar.ErrHeader) {
+		return fault.Wrap(err, fault.Invalid, "the source archive cannot be read")
+	}
+	return fault.Wrap(err, fault.Unavailable, "the source archive did not arrive whole")
+}
+
 // FromTar reads a source archive. Anything in it but plain files and folders is
 // a fault (links, devices), and so is what exceeds the limits of a tree: nothing
-// beyond them is held in memory.
+// beyond them is held in memory. An archive that is cut off is fault.Unavailable.
 func FromTar(r io.Reader) ([]compiler.File, error) {
 	var files []compiler.File
 	total := int64(0)
@@ -21,7 +29,7 @@ func FromTar(r io.Reader) ([]compiler.File, error) {
 			return files, nil
 		}
 		if err != nil {
-			return nil, fault.Wrap(err, fault.Invalid, "the source archive cannot be read")
+			return nil, unreadable(err)
 		}
 		switch header.Typeflag {
 		case tar.TypeDir, tar.TypeXGlobalHeader:
@@ -38,7 +46,7 @@ func FromTar(r io.Reader) ([]compiler.File, error) {
 		}
 		data, err := io.ReadAll(archive)
 		if err != nil {
-			return nil, fault.Wrap(err, fault.Invalid, "the source archive cannot be read")
+			return nil, unreadable(err)
 		}
 		files = append(files, compiler.File{Path: header.Name, Data: data})
 	}

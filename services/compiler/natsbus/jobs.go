@@ -8,14 +8,19 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/flota/flota/pkg/bus"
+	"github.com/flota/flota/pkg/fault"
 	"github.com/flota/flota/pkg/flow"
 	compilerv1 "github.com/flota/flota/pkg/pb/flota/compiler/v1"
 	"github.com/flota/flota/services/compiler"
 	"github.com/flota/flota/services/compiler/worker"
 )
 
-// announceEvery is a third of the announcement's life.
-const announceEvery = 5 * time.Second
+const (
+	// announceEvery is a third of the announcement's life.
+	announceEvery = 5 * time.Second
+	// announceAgain is the pause after an announcement that was not taken.
+	announceAgain = 250 * time.Millisecond
+)
 
 func nowMs() int64 { return time.Now().UnixMilli() }
 
@@ -58,24 +63,35 @@ func (j *Jobs) Run(ctx, life context.Context, do func(context.Context, worker.De
 // announce tells who compiles what and how much more, whenever that changes and
 // in any case before the last word expires; at the end it takes it back.
 func (j *Jobs) announce(ctx, taking context.Context) error {
-	tick := time.NewTicker(announceEvery)
-	defer tick.Stop()
+	again := time.NewTimer(0)
+	defer again.Stop()
 	offer := platforms(j.Platforms)
-	drain, draining := taking.Done(), false
+	drain, draining, reduced := taking.Done(), false, false
 	for ctx.Err() == nil {
 		changed := j.Slots.Changed()
-		if err := bus.Put(ctx, j.Conn, flow.Workers, j.Name, &compilerv1.Worker{
+		err := bus.Put(ctx, j.Conn, flow.Workers, j.Name, &compilerv1.Worker{
 			Worker: j.Name, Slots: uint32(j.Slots.Size()), Free: uint32(j.Slots.Free()),
 			Platforms: offer, Draining: draining, StartedMs: j.started,
-		}); err != nil && ctx.Err() == nil {
-			j.Log.Warn("not announced", zap.Error(err))
+		})
+		if fault.Is(err, fault.TooLarge) && !reduced {
+			// Hundreds of boards with dozens of options each: better all of them as
+			// they are by default than none.
+			j.Log.Error("too many boards and options for one announcement; the options are left out", zap.Error(err))
+			offer, reduced = withoutOptions(offer), true
+			continue
 		}
+		wait := announceEvery
+		if err != nil && ctx.Err() == nil {
+			j.Log.Info("not announced yet", zap.Error(err)) // at the first start of all, the editor is still making the bucket
+			wait = announceAgain
+		}
+		again.Reset(wait)
 		select {
 		case <-ctx.Done():
 		case <-drain:
 			drain, draining = nil, true
 		case <-changed:
-		case <-tick.C:
+		case <-again.C:
 		}
 	}
 	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)

@@ -28,17 +28,14 @@ const (
 // Log implements worker.Farm. Lines are collected and sent by one goroutine, so
 // that the build never waits for the bus; what is beyond the limit is left out.
 func (f *Farm) Log(ctx context.Context, a *worker.Attempt) (compiler.Log, func()) {
-	l := &attemptLog{farm: f, attempt: a, ctx: ctx, more: make(chan struct{}, 1), left: maxLog}
+	l := &attemptLog{farm: f, attempt: a, ctx: ctx, more: make(chan struct{}, 1), end: make(chan struct{}), left: maxLog}
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
 		l.send()
 	}()
 	return l, func() {
-		l.mu.Lock()
-		l.ended = true
-		l.mu.Unlock()
-		l.wake()
+		close(l.end)
 		<-done
 	}
 }
@@ -48,12 +45,12 @@ type attemptLog struct {
 	attempt *worker.Attempt
 	ctx     context.Context
 	more    chan struct{}
+	end     chan struct{} // closed when nothing more comes
 
 	mu    sync.Mutex
 	lines []*compilerv1.LogLine
 	phase compiler.Phase // not sent yet
 	left  int
-	ended bool
 }
 
 // Phase implements compiler.Log.
@@ -89,10 +86,14 @@ func (l *attemptLog) wake() {
 }
 
 func (l *attemptLog) send() {
-	for {
-		<-l.more
+	for ended := false; !ended; {
+		select {
+		case <-l.more:
+		case <-l.end:
+			ended = true
+		}
 		l.mu.Lock()
-		lines, phase, ended := l.lines, l.phase, l.ended
+		lines, phase := l.lines, l.phase
 		l.lines, l.phase = nil, ""
 		l.mu.Unlock()
 
@@ -112,11 +113,9 @@ func (l *attemptLog) send() {
 				l.attempt.Build, strconv.FormatUint(uint64(l.attempt.Number), 10)))
 			lines = lines[n:]
 		}
-		if ended {
-			return
-		}
-		if n := len(l.more); n == 0 {
-			time.Sleep(flushAfter)
+		select {
+		case <-l.end:
+		case <-time.After(flushAfter):
 		}
 	}
 }

@@ -93,3 +93,12 @@ func platforms(in []compiler.Platform) (out []*compilerv1.Platform) {
 	}
 	return out
 }
+
+func withoutOptions(in []*compilerv1.Platform) []*compilerv1.Platform {
+	for _, p := range in {
+		for _, b := range p.GetBoards() {
+			b.Options = nil
+		}
+	}
+	return in
+}

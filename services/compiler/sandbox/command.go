@@ -43,6 +43,9 @@ func (s *Sandbox) command(script string, l compiler.Limits, uid int, g *group) [
 	}
 	argv = append(argv, "bwrap", "--die-with-parent", "--new-session", "--clearenv", "--seccomp", "4",
 		"--unshare-ipc", "--unshare-pid", "--unshare-net", "--unshare-uts", "--unshare-cgroup-try", "--hostname", "flota", "--cap-drop", "ALL")
+	if s.proc {
+		argv = append(argv, "--proc", "/proc")
+	}
 	if s.root {
 		// As root the user is changed inside, by setpriv: bubblewrap needs its
 		// rights to mount folders that only root can reach.
@@ -56,7 +59,7 @@ func (s *Sandbox) command(script string, l compiler.Limits, uid int, g *group) [
 		"--ro-bind", "/usr", "/usr", "--tmpfs", "/usr/local", "--remount-ro", "/usr/local",
 		"--symlink", "usr/bin", "/bin", "--symlink", "usr/lib", "/lib", "--symlink", "usr/lib64", "/lib64",
 		"--perms", "0755", "--dir", "/etc", "--ro-bind-try", "/etc/alternatives", "/etc/alternatives",
-		"--proc", "/proc", "--dev", "/dev", "--remount-ro", "/dev",
+		"--dev", "/dev", "--remount-ro", "/dev",
 		"--ro-bind", s.cfg.Toolchain, "/toolchain",
 		"--perms", "1777", "--size", strconv.FormatInt(l.Disk, 10), "--tmpfs", "/tmp",
 		"--perms", "1777", "--size", strconv.FormatInt(l.Disk, 10), "--tmpfs", "/job",

@@ -30,10 +30,12 @@ func (s *Sandbox) Probe(ctx context.Context) error {
 [ ! -e ` + secret.Name() + ` ] || echo "the machine's /tmp is visible"
 [ ! -e /etc/passwd ] || echo "the machine's /etc is visible"
 ! touch /usr/x /toolchain/x /x 2>/dev/null || echo "the system is writable"
-[ "$(grep -c : /proc/net/dev)" -le 1 ] || echo "there is a network"
-grep -q '^CapEff:[[:space:]]*0*$' /proc/self/status || echo "there are capabilities"
-grep -q '^NoNewPrivs:[[:space:]]*1$' /proc/self/status || echo "privileges can be gained"
-grep -q '^Seccomp:[[:space:]]*2$' /proc/self/status || echo "there is no system call filter"
+if [ -e /proc/self/status ]; then
+  [ "$(grep -c : /proc/net/dev)" -le 1 ] || echo "there is a network"
+  grep -q '^CapEff:[[:space:]]*0*$' /proc/self/status || echo "there are capabilities"
+  grep -q '^NoNewPrivs:[[:space:]]*1$' /proc/self/status || echo "privileges can be gained"
+  grep -q '^Seccomp:[[:space:]]*2$' /proc/self/status || echo "there is no system call filter"
+fi
 ! unshare -U true 2>/dev/null || echo "user namespaces can be made"
 ! kill -0 ` + fmt.Sprint(os.Getpid()) + ` 2>/dev/null || [ ` + fmt.Sprint(os.Getpid()) + ` -lt 10 ] || echo "the machine's processes are visible"
 [ -r /toolchain ] || echo "the toolchain cannot be read"

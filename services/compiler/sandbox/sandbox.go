@@ -70,6 +70,7 @@ type Sandbox struct {
 	cfg   Config
 	log   *zap.Logger
 	none  bool // no isolation at all
+	proc  bool // tasks have a /proc, of their own processes
 	root  bool // tasks get a user ID of their own, else a user namespace
 	group *groups
 	uids  uids
@@ -84,10 +85,19 @@ func Open(ctx context.Context, cfg Config, log *zap.Logger) (*Sandbox, error) {
 	}
 	s := &Sandbox{cfg: cfg, log: log, root: os.Geteuid() == 0, uids: uids{first: cfg.UID}}
 	s.group = openGroups()
+	s.proc = true
 	err := s.Probe(ctx)
+	if err != nil {
+		// A container that hides parts of its /proc may not mount a new one either.
+		// Compilers do without.
+		s.proc = false
+		if s.Probe(ctx) == nil {
+			err = nil
+		}
+	}
 	switch {
 	case err == nil:
-		log.Info("sandbox ready", zap.String("isolation", "bubblewrap"), zap.String("user", s.user()), zap.String("memory", s.group.kind()))
+		log.Info("sandbox ready", zap.String("isolation", "bubblewrap"), zap.String("user", s.user()), zap.String("memory", s.group.kind()), zap.Bool("proc", s.proc))
 		return s, nil
 	case !cfg.AllowNone:
 		return nil, fmt.Errorf("no working sandbox: %w", err)

@@ -191,6 +191,18 @@ func TestNoSurvivors(t *testing.T) {
 	}
 }
 
+// Where no /proc can be mounted, all the rest still holds.
+func TestWithoutProc(t *testing.T) {
+	s := open(t)
+	s.proc = false
+	if err := s.Probe(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if out, _ := sh(t, s, ample, "ls /proc 2>/dev/null; echo end"); out != "end\n" {
+		t.Errorf("%q", out)
+	}
+}
+
 // Tasks that run at the same time neither see nor stop one another.
 func TestParallel(t *testing.T) {
 	s := open(t)

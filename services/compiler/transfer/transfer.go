@@ -5,9 +5,11 @@ package transfer
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"os"
 	"time"
 
@@ -38,9 +40,9 @@ func New() *HTTP {
 }
 
 // Source implements worker.Transfer.
-func (t *HTTP) Source(ctx context.Context, url string) (files []compiler.File, err error) {
+func (t *HTTP) Source(ctx context.Context, link string) (files []compiler.File, err error) {
 	err = t.retry(ctx, func() (*http.Request, error) {
-		return http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+		return http.NewRequestWithContext(ctx, http.MethodGet, link, nil)
 	}, func(r *http.Response) error {
 		files, err = intake.FromTar(r.Body)
 		return err
@@ -49,13 +51,13 @@ func (t *HTTP) Source(ctx context.Context, url string) (files []compiler.File, e
 }
 
 // Upload implements worker.Transfer. It is idempotent: the digest names the file.
-func (t *HTTP) Upload(ctx context.Context, url string, o compiler.Output) error {
+func (t *HTTP) Upload(ctx context.Context, link string, o compiler.Output) error {
 	return t.retry(ctx, func() (*http.Request, error) {
 		f, err := os.Open(o.Path)
 		if err != nil {
 			return nil, err
 		}
-		r, err := http.NewRequestWithContext(ctx, http.MethodPut, url+"/"+o.SHA256, f) // the client closes f
+		r, err := http.NewRequestWithContext(ctx, http.MethodPut, link+"/"+o.SHA256, f) // the client closes f
 		if err != nil {
 			return nil, err
 		}
@@ -90,12 +92,18 @@ func (t *HTTP) once(request func() (*http.Request, error), take func(*http.Respo
 	}
 	answer, err := t.client.Do(r)
 	if err != nil {
-		return true, fault.Wrap(err, fault.Unavailable, "no answer from %s", r.URL.Host) // the link itself is a secret
+		// The link itself is a secret: the client's error would put it into the log.
+		var withLink *url.Error
+		if errors.As(err, &withLink) {
+			err = withLink.Err
+		}
+		return true, fault.Wrap(err, fault.Unavailable, "no answer from %s", r.URL.Host)
 	}
 	defer answer.Body.Close()
 	if answer.StatusCode/100 == 2 {
 		err := take(answer)
-		return fault.Is(err, fault.Internal), err
+		// What the source is to blame for does not pass; a cut connection does.
+		return err != nil && !fault.Is(err, fault.Invalid) && !fault.Is(err, fault.TooLarge), err
 	}
 	var problem struct {
 		Code   fault.Code

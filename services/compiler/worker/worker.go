@@ -30,7 +30,7 @@ type Attempt struct {
 	Build     string
 	Number    uint32
 	Deadline  time.Time
-	Job       compiler.Job // without its files
+	Job       compiler.Job // its files come with Source
 	SourceURL string
 	UploadURL string
 }
@@ -121,7 +121,7 @@ func (w *Worker) build(ctx context.Context, a *Attempt) Report {
 		log.Line(compiler.Farm, sentence(refused))
 		result = &compiler.Result{
 			Outcome: compiler.Failed, Message: sentence(refused),
-			Diagnostics: []compiler.Diagnostic{{File: refused.Field, Severity: compiler.Error, Message: refused.Message}},
+			Diagnostics: []compiler.Diagnostic{{File: a.file(refused.Field), Severity: compiler.Error, Message: refused.Message}},
 		}
 		err = nil
 	}
@@ -138,14 +138,13 @@ func (w *Worker) phases(ctx context.Context, a *Attempt, log compiler.Log) (resu
 	}
 	start := time.Now()
 	log.Phase(compiler.Fetch)
-	job := a.Job
-	if job.Files, err = w.Transfer.Source(ctx, a.SourceURL); err != nil {
+	if a.Job.Files, err = w.Transfer.Source(ctx, a.SourceURL); err != nil {
 		return nil, times, err
 	}
 	took(compiler.Fetch, start)
 
 	start = time.Now()
-	if result, err = w.Executor.Execute(ctx, job, log); err != nil {
+	if result, err = w.Executor.Execute(ctx, a.Job, log); err != nil {
 		return nil, times, err
 	}
 	took(compiler.Compile, start)
@@ -162,6 +161,16 @@ func (w *Worker) phases(ctx context.Context, a *Attempt, log compiler.Log) (resu
 	}
 	took(compiler.Upload, start)
 	return result, times, nil
+}
+
+// file returns a fault's field where it is the name of one of the job's files.
+func (a *Attempt) file(field string) string {
+	for _, f := range a.Job.Files {
+		if f.Path == field {
+			return field
+		}
+	}
+	return ""
 }
 
 func sentence(f *fault.Error) string {
