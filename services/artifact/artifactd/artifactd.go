@@ -120,13 +120,13 @@ func handler(cfg Config, deps Deps, links *artifact.Links, catalog artifact.Cata
 		// Nothing else: devices can check in while everything else is down.
 		Ready: map[string]func(context.Context) error{"devices": func(context.Context) error { return model.Ready() }},
 	})
-	cache := content.NewCache(deps.Blobs, cfg.CacheMiB<<20)
+	cache := content.NewCache(catalog, deps.Blobs, cfg.CacheMiB<<20)
 	httpapi.API{
-		Links: links, Catalog: catalog, Content: cache,
+		Links: links, Content: cache,
 		Uploads: &artifact.Uploads{Blobs: deps.Blobs, Catalog: catalog, Now: time.Now},
 	}.Register(e)
 	return deviceapi.New(deviceapi.Options{
-		Model: model, Links: links, Catalog: catalog, Content: cache, Sightings: sightings, Log: deps.Log,
+		Model: model, Links: links, Content: cache, Sightings: sightings, Log: deps.Log,
 		Reports: natsbus.Reports{Conn: deps.Bus}, Poll: cfg.Poll, PlainHTTP: cfg.PlainHTTPDevices,
 		TrustedProxies: cfg.TrustedProxies, Metrics: registry, Now: time.Now, Next: e,
 	})

@@ -22,13 +22,15 @@ const (
 	maxFills = 4
 )
 
-// Cache holds the bytes of the blobs used last. It is safe for concurrent use.
+// Cache holds the bytes of the blobs used last, and the facts of many more. It is
+// safe for concurrent use.
 type Cache struct {
+	known
 	blobs    artifact.Blobs
 	capacity int64
 	fills    chan struct{}
 
-	mu      sync.Mutex
+	lock    sync.Mutex
 	entries map[string]*list.Element // of *entry
 	recent  list.List                // the newest in front
 	bytes   int64
@@ -48,8 +50,9 @@ type fill struct {
 }
 
 // NewCache returns a cache of at most capacity bytes over the blobs.
-func NewCache(blobs artifact.Blobs, capacity int64) *Cache {
+func NewCache(catalog artifact.Catalog, blobs artifact.Blobs, capacity int64) *Cache {
 	return &Cache{
+		known: known{catalog: catalog, facts: map[string]artifact.Facts{}},
 		blobs: blobs, capacity: capacity, fills: make(chan struct{}, maxFills),
 		entries: map[string]*list.Element{}, filling: map[string]*fill{},
 	}
@@ -62,10 +65,10 @@ func (c *Cache) fits(size int64) bool { return size <= c.capacity/4 }
 // Bytes returns all bytes of a blob, from memory or the object store. They are
 // shared: nobody may change them. Errors: NotFound, Unavailable, that of ctx.
 func (c *Cache) Bytes(ctx context.Context, sha256 string, size int64) ([]byte, error) {
-	c.mu.Lock()
+	c.lock.Lock()
 	if e, ok := c.entries[sha256]; ok {
 		c.recent.MoveToFront(e)
-		c.mu.Unlock()
+		c.lock.Unlock()
 		return e.Value.(*entry).data, nil
 	}
 	f := c.filling[sha256]
@@ -74,7 +77,7 @@ func (c *Cache) Bytes(ctx context.Context, sha256 string, size int64) ([]byte, e
 		c.filling[sha256] = f
 		go c.fill(context.WithoutCancel(ctx), sha256, size, f)
 	}
-	c.mu.Unlock()
+	c.lock.Unlock()
 
 	select {
 	case <-f.done:
@@ -89,14 +92,14 @@ func (c *Cache) fill(ctx context.Context, sha256 string, size int64, f *fill) {
 	defer cancel()
 	f.data, f.err = c.fetch(ctx, sha256, size)
 
-	c.mu.Lock()
+	c.lock.Lock()
 	delete(c.filling, sha256)
 	if f.err == nil {
 		c.entries[sha256] = c.recent.PushFront(&entry{sha256, f.data})
 		c.bytes += size
 		c.evict()
 	}
-	c.mu.Unlock()
+	c.lock.Unlock()
 	close(f.done)
 }
 

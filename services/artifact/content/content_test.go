@@ -33,7 +33,7 @@ func blob(blobs *artifacttest.Blobs, size int, fill byte) artifact.Facts {
 func TestSingleFlight(t *testing.T) {
 	blobs := &artifacttest.Blobs{Wait: make(chan struct{})}
 	f := blob(blobs, 1000, 1)
-	cache := content.NewCache(blobs, 1<<20)
+	cache := content.NewCache(nil, blobs, 1<<20)
 
 	impatient, leave := context.WithCancel(t.Context())
 	left := make(chan error, 1)
@@ -66,7 +66,7 @@ func TestSingleFlight(t *testing.T) {
 
 func TestCacheIsBounded(t *testing.T) {
 	blobs := &artifacttest.Blobs{}
-	cache := content.NewCache(blobs, 1000)
+	cache := content.NewCache(nil, blobs, 1000)
 	var facts []artifact.Facts
 	for i := range 6 {
 		facts = append(facts, blob(blobs, 250, byte(i)))
@@ -103,7 +103,7 @@ func TestCacheIsBounded(t *testing.T) {
 func TestFailuresAreNotKept(t *testing.T) {
 	blobs := &artifacttest.Blobs{}
 	f := blob(blobs, 100, 1)
-	cache := content.NewCache(blobs, 1<<20)
+	cache := content.NewCache(nil, blobs, 1<<20)
 	blobs.Down.Store(true)
 	if _, err := cache.Bytes(t.Context(), f.SHA256, f.Size); !fault.Is(err, fault.Unavailable) {
 		t.Errorf("%v", err)
@@ -125,7 +125,7 @@ func TestFailuresAreNotKept(t *testing.T) {
 func TestServe(t *testing.T) {
 	blobs := &artifacttest.Blobs{}
 	small, large := blob(blobs, 1000, 1), blob(blobs, 500_000, 2)
-	cache := content.NewCache(blobs, 100_000)
+	cache := content.NewCache(nil, blobs, 100_000)
 	for name, f := range map[string]artifact.Facts{"from memory": small, "from the store": large} {
 		t.Run(name, func(t *testing.T) {
 			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -206,7 +206,7 @@ func must(body io.ReadCloser, _ any, err error) io.Reader {
 func TestServeBrokenBlobs(t *testing.T) {
 	blobs := &artifacttest.Blobs{}
 	large := blob(blobs, 500_000, 1)
-	cache := content.NewCache(blobs, 1000)
+	cache := content.NewCache(nil, blobs, 1000)
 
 	blobs.Down.Store(true)
 	w := httptest.NewRecorder()
@@ -228,11 +228,32 @@ func TestServeBrokenBlobs(t *testing.T) {
 	}
 }
 
+// A device may be slower than the server's limit on answers, as long as it takes
+// something now and then.
+func TestSlowClient(t *testing.T) {
+	blobs := &artifacttest.Blobs{}
+	f := blob(blobs, 16<<20, 1) // more than the buffers between the two hold
+	cache := content.NewCache(nil, blobs, 128<<20)
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { _ = cache.Serve(w, r, f) }))
+	server.Config.WriteTimeout = 50 * time.Millisecond
+	server.Start()
+	defer server.Close()
+	answer, err := server.Client().Get(server.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer answer.Body.Close()
+	time.Sleep(200 * time.Millisecond)
+	if n, err := io.Copy(io.Discard, answer.Body); n != f.Size || err != nil {
+		t.Errorf("%d bytes, %v", n, err)
+	}
+}
+
 // A hot 1 MB image to a client that reads as fast as it can.
 func BenchmarkServeHot(b *testing.B) {
 	blobs := &artifacttest.Blobs{}
 	f := blob(blobs, 1<<20, 1)
-	cache := content.NewCache(blobs, 64<<20)
+	cache := content.NewCache(nil, blobs, 64<<20)
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { _ = cache.Serve(w, r, f) }))
 	defer server.Close()
 	b.SetBytes(f.Size)

@@ -34,7 +34,6 @@ type Reports interface {
 type Options struct {
 	Model     *artifact.Model
 	Links     *artifact.Links
-	Catalog   artifact.Catalog
 	Content   *content.Cache
 	Reports   Reports
 	Sightings *artifact.Sightings
@@ -58,7 +57,6 @@ type API struct {
 	Options
 	poll     []string // the header's value
 	failures failures
-	facts    *knownFacts
 	counts   counts
 	slots    chan struct{} // of reports that wait for the stream
 }
@@ -69,7 +67,7 @@ const maxReports = 256
 // New returns the handler.
 func New(o Options) *API {
 	return &API{
-		Options: o, poll: []string{artifact.PollText(o.Poll)}, facts: newKnownFacts(o.Catalog),
+		Options: o, poll: []string{artifact.PollText(o.Poll)},
 		counts: newCounts(o.Metrics), slots: make(chan struct{}, maxReports),
 	}
 }

@@ -61,7 +61,7 @@ func index(text string) (int, bool) {
 
 // serveBlob answers with a blob, of which nobody but the device shall keep a copy.
 func (a *API) serveBlob(w http.ResponseWriter, r *http.Request, sha256 string) (int, error) {
-	facts, err := a.facts.get(r.Context(), sha256)
+	facts, err := a.Content.Facts(r.Context(), sha256)
 	if err != nil {
 		return 0, err
 	}

@@ -81,7 +81,7 @@ func newKit(t testing.TB, change ...func(*deviceapi.Options)) *kit {
 	}
 	now := func() time.Time { return k.now }
 	k.options = deviceapi.Options{
-		Model: k.model, Catalog: catalog, Content: content.NewCache(k.blobs, 1<<20), Reports: k.reports, Sightings: k.sightings,
+		Model: k.model, Content: content.NewCache(catalog, k.blobs, 1<<20), Reports: k.reports, Sightings: k.sightings,
 		Links: &artifact.Links{Ring: link.NewRing([]byte(strings.Repeat("k", 32)), now), Catalog: catalog, Now: now},
 		Log:   zap.NewNop(), Poll: time.Minute, Metrics: prometheus.NewRegistry(), Now: now, Next: http.NotFoundHandler(),
 	}

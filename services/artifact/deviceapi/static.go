@@ -32,7 +32,7 @@ func (a *API) serveStatic(w http.ResponseWriter, r *http.Request) (int, error) {
 	if wanted == nil {
 		return 0, errNothing
 	}
-	facts, err := a.facts.get(r.Context(), wanted.Parts[0].SHA256)
+	facts, err := a.Content.Facts(r.Context(), wanted.Parts[0].SHA256)
 	if err != nil {
 		return 0, err
 	}

@@ -22,7 +22,6 @@ const UploadRoute = "/up/:token/:sha256"
 type API struct {
 	Links   *artifact.Links
 	Uploads *artifact.Uploads
-	Catalog artifact.Catalog
 	Content *content.Cache
 }
 
@@ -40,7 +39,7 @@ func (a API) Download(c echo.Context, token, name string) error {
 	if err != nil {
 		return err
 	}
-	facts, err := a.Catalog.Facts(c.Request().Context(), sha256)
+	facts, err := a.Content.Facts(c.Request().Context(), sha256)
 	if err != nil {
 		return err
 	}

@@ -1,4 +1,4 @@
-package deviceapi
+package content
 
 import (
 	"context"
@@ -10,20 +10,16 @@ import (
 // maxKnown is how many blobs' facts are remembered: 200 bytes each.
 const maxKnown = 10000
 
-// knownFacts remembers what the catalog says of blobs, which never changes.
-type knownFacts struct {
+// known remembers what the catalog says of blobs, which never changes.
+type known struct {
 	catalog artifact.Catalog
 
 	mu    sync.RWMutex
 	facts map[string]artifact.Facts
 }
 
-func newKnownFacts(catalog artifact.Catalog) *knownFacts {
-	return &knownFacts{catalog: catalog, facts: map[string]artifact.Facts{}}
-}
-
-// get returns a blob's facts. Errors: those of artifact.Catalog.Facts.
-func (k *knownFacts) get(ctx context.Context, sha256 string) (artifact.Facts, error) {
+// Facts returns what is known of a blob. Errors: those of artifact.Catalog.Facts.
+func (k *known) Facts(ctx context.Context, sha256 string) (artifact.Facts, error) {
 	k.mu.RLock()
 	f, ok := k.facts[sha256]
 	k.mu.RUnlock()
