@@ -112,6 +112,9 @@ func assemble(ctx context.Context, cfg Config, deps Deps) (*httpapi.API, *docsto
 	if err != nil {
 		return nil, nil, fmt.Errorf("FLOTA_DEVICE_SEAL_KEY: %w", err)
 	}
+	if cfg.TokenKeyLife < time.Hour {
+		return nil, nil, errors.New("FLOTA_TOKEN_KEY_LIFE: at least 1h")
+	}
 	if err := deps.Bus.Ensure(ctx); err != nil {
 		return nil, nil, err
 	}

@@ -1,6 +1,7 @@
 package authd_test
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -18,5 +19,20 @@ func TestConfig(t *testing.T) {
 	}
 	if cfg.PublicURL.Host != "flota.example.org" || !cfg.PlainHTTP || len(cfg.TrustedProxies) != 2 || cfg.TokenKeyLife != 720*time.Hour {
 		t.Errorf("%+v", cfg)
+	}
+}
+
+// A setting that cannot be right is named, before anything is touched.
+func TestRunRefuses(t *testing.T) {
+	for name, change := range map[string]func(*authd.Config){
+		"FLOTA_SERVICE_KEY":     func(c *authd.Config) { c.ServiceKey = "short" },
+		"FLOTA_DEVICE_SEAL_KEY": func(c *authd.Config) { c.DeviceSealKey = sealKey[2:] },
+		"FLOTA_TOKEN_KEY_LIFE":  func(c *authd.Config) { c.TokenKeyLife = 0 },
+	} {
+		cfg := authd.Config{ServiceKey: serviceKey, DeviceSealKey: sealKey, TokenKeyLife: time.Hour}
+		change(&cfg)
+		if err := authd.Run(t.Context(), cfg, authd.Deps{}); err == nil || !strings.HasPrefix(err.Error(), name+":") || strings.Contains(err.Error(), sealKey[2:]) {
+			t.Errorf("%s: %v", name, err)
+		}
 	}
 }
