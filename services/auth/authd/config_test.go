@@ -26,7 +26,7 @@ func TestConfig(t *testing.T) {
 func TestRunRefuses(t *testing.T) {
 	for name, change := range map[string]func(*authd.Config){
 		"FLOTA_SERVICE_KEY":     func(c *authd.Config) { c.ServiceKey = "short" },
-		"FLOTA_DEVICE_SEAL_KEY": func(c *authd.Config) { c.DeviceSealKey = sealKey[2:] },
+		"FLOTA_DEVICE_SEAL_KEY": func(c *authd.Config) { c.DeviceSealKey = config.Secret(sealKey[2:]) },
 		"FLOTA_TOKEN_KEY_LIFE":  func(c *authd.Config) { c.TokenKeyLife = 0 },
 	} {
 		cfg := authd.Config{ServiceKey: serviceKey, DeviceSealKey: sealKey, TokenKeyLife: time.Hour}
