@@ -392,14 +392,14 @@ func TestUploads(t *testing.T) {
 	}
 
 	// Too large is refused before it is sent.
-	r, err := http.NewRequestWithContext(t.Context(), "PUT", links.GetUrl()+"/"+digest, io.LimitReader(zeros{}, artifact.MaxOutput+1))
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodPut, links.GetUrl()+"/"+digest, io.LimitReader(zeros{}, artifact.MaxOutput+1))
 	must(t, err)
 	r.ContentLength = artifact.MaxOutput + 1
 	r.Header.Set("Expect", "100-continue")
 	res, err := http.DefaultClient.Do(r)
 	must(t, err)
 	res.Body.Close()
-	if res.StatusCode != 413 {
+	if res.StatusCode != http.StatusRequestEntityTooLarge {
 		t.Errorf("too large: %d", res.StatusCode)
 	}
 

@@ -186,7 +186,7 @@ func (k *kit) raw(request string) answer {
 	if err != nil {
 		k.t.Fatal(err)
 	}
-	if res.ProtoMajor != 1 || len(res.TransferEncoding) > 0 || res.ContentLength < 0 && res.StatusCode != 304 {
+	if res.ProtoMajor != 1 || len(res.TransferEncoding) > 0 || res.ContentLength < 0 && res.StatusCode != http.StatusNotModified {
 		k.t.Errorf("%s, %v, Content-Length %d", res.Proto, res.TransferEncoding, res.ContentLength)
 	}
 	return answer{res.StatusCode, res.Header, body}
