@@ -39,6 +39,9 @@ func readPlatforms(root, digest string) ([]compiler.Platform, error) {
 			if err != nil {
 				return nil, err
 			}
+			if parts[0] == "data" {
+				p.Version = parts[5] // what was installed, whatever the core says of itself
+			}
 			p.Toolchain = digest
 			all = append(all, p)
 		}
@@ -56,11 +59,7 @@ func readPlatform(dir, id string) (compiler.Platform, error) {
 	if err != nil {
 		return compiler.Platform{}, err
 	}
-	p := compiler.Platform{ID: id, Name: platform.value["name"], Version: platform.value["version"], Boards: parseBoards(id, boards)}
-	if p.Version == "" { // an installed core's folder is named after it
-		p.Version = filepath.Base(dir)
-	}
-	return p, nil
+	return compiler.Platform{ID: id, Name: platform.value["name"], Version: platform.value["version"], Boards: parseBoards(id, boards)}, nil
 }
 
 // properties are the lines of one of a core's files, in their order.
