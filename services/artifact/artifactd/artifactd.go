@@ -106,6 +106,9 @@ func keys(cfg Config) (*artifact.Links, *secret.Box, error) {
 	if cfg.InternalURL.Host == "" {
 		return nil, nil, errors.New("FLOTA_INTERNAL_URL: must be the URL at which workers reach this service")
 	}
+	if cfg.Poll < time.Second {
+		return nil, nil, errors.New("FLOTA_POLL: must be a second or more")
+	}
 	ring := link.NewRing(service.Derive("links"), time.Now)
 	return &artifact.Links{Ring: ring, Internal: &cfg.InternalURL, Now: time.Now}, box, nil
 }

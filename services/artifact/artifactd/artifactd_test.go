@@ -423,10 +423,11 @@ type zeros struct{}
 func (zeros) Read(p []byte) (int, error) { clear(p); return len(p), nil }
 
 func TestConfigIsChecked(t *testing.T) {
-	good := artifactd.Config{ServiceKey: serviceKey, DeviceSealKey: sealKey, InternalURL: url.URL{Scheme: "http", Host: "h"}}
+	good := artifactd.Config{ServiceKey: serviceKey, DeviceSealKey: sealKey, InternalURL: url.URL{Scheme: "http", Host: "h"}, Poll: time.Minute}
 	for name, change := range map[string]func(*artifactd.Config){
 		"FLOTA_SERVICE_KEY":     func(c *artifactd.Config) { c.ServiceKey = "short" },
 		"FLOTA_DEVICE_SEAL_KEY": func(c *artifactd.Config) { c.DeviceSealKey = "" },
+		"FLOTA_POLL":            func(c *artifactd.Config) { c.Poll = 0 },
 		"FLOTA_INTERNAL_URL":    func(c *artifactd.Config) { c.InternalURL = url.URL{} },
 	} {
 		cfg := good
