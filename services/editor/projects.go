@@ -9,8 +9,8 @@ import (
 	"github.com/flota/flota/pkg/fault"
 )
 
-// ErrUnchanged, returned by a change, leaves the thing as it is; it is no error
-// to whoever asked for the change.
+// ErrUnchanged is returned by a change that leaves the thing as it is; it is no
+// error to whoever asked for the change.
 var ErrUnchanged = errors.New("editor: nothing to change")
 
 // Page asks for a part of a list.

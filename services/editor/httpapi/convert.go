@@ -10,12 +10,15 @@ import (
 
 // all converts a list; it is never null in JSON.
 func all[T, R any](things []T, out func(T) R) []R {
-	list := make([]R, len(things))
+	converted := make([]R, len(things))
 	for i, thing := range things {
-		list[i] = out(thing)
+		converted[i] = out(thing)
 	}
-	return list
+	return converted
 }
+
+// list makes n elements of the type that a list has, for types without a name.
+func list[S ~[]E, E any](_ S, n int) S { return make(S, n) }
 
 // optional is a pointer to v, nil for the zero value.
 func optional[T comparable](v T) *T {
@@ -71,14 +74,11 @@ func buildOut(b *editor.Build) Build {
 	if m := b.Memory; m != nil {
 		out.Memory = &Memory{FlashUsed: int(m.FlashUsed), FlashMax: int(m.FlashMax), RamUsed: int(m.RAMUsed), RamMax: int(m.RAMMax)}
 	}
-	if len(b.Libraries) > 0 {
-		libraries := all(b.Libraries, func(l editor.Library) (out struct {
-			Name    string `json:"name"`
-			Version string `json:"version"`
-		}) {
-			out.Name, out.Version = l.Name, l.Version
-			return out
-		})
+	if n := len(b.Libraries); n > 0 {
+		libraries := list(value(out.Libraries), n)
+		for i, l := range b.Libraries {
+			libraries[i].Name, libraries[i].Version = l.Name, l.Version
+		}
 		out.Libraries = &libraries
 	}
 	return out
@@ -91,17 +91,13 @@ func linesOut(c editor.LogChunk) []LogLine {
 }
 
 func farmOut(f *editor.Farm) Farm {
-	capacity := f.Capacity()
+	capacity, offers := f.Capacity(), f.Offers()
 	out := Farm{Workers: capacity.Workers, Slots: capacity.Slots, Free: capacity.Free}
-	out.Platforms = all(f.Offers(), func(o editor.Offer) (p struct {
-		Boards  []Board `json:"boards"`
-		Id      string  `json:"id"`
-		Name    string  `json:"name"`
-		Version string  `json:"version"`
-	}) {
+	out.Platforms = list(out.Platforms, len(offers))
+	for i, o := range offers {
+		p := &out.Platforms[i]
 		p.Id, p.Version, p.Name, p.Boards = o.GetId(), o.GetVersion(), o.GetName(), all(o.GetBoards(), boardOut)
-		return p
-	})
+	}
 	return out
 }
 
@@ -110,22 +106,16 @@ func boardOut(b *compilerv1.Board) Board {
 	if b.GetKind() == compilerv1.Kind_KIND_MICROPYTHON {
 		out.Kind = Kind(editor.MicroPython)
 	}
-	type valueType = struct {
-		Id       string `json:"id"`
-		Label    string `json:"label"`
-		Selected bool   `json:"selected"`
-	}
-	out.Options = all(b.GetOptions(), func(o *compilerv1.BoardOption) (option struct {
-		Id     string      `json:"id"`
-		Label  string      `json:"label"`
-		Values []valueType `json:"values"`
-	}) {
+	out.Options = list(out.Options, len(b.GetOptions()))
+	for i, o := range b.GetOptions() {
+		option := &out.Options[i]
 		option.Id, option.Label = o.GetId(), o.GetLabel()
-		option.Values = all(o.GetValues(), func(v *compilerv1.BoardOptionValue) valueType {
-			return valueType{v.GetId(), v.GetLabel(), v.GetSelected()}
-		})
-		return option
-	})
+		option.Values = list(option.Values, len(o.GetValues()))
+		for j, v := range o.GetValues() {
+			value := &option.Values[j]
+			value.Id, value.Label, value.Selected = v.GetId(), v.GetLabel(), v.GetSelected()
+		}
+	}
 	return out
 }
 

@@ -1,8 +1,13 @@
+// Package httpapi is the editor over HTTP: what openapi.yaml describes, and the
+// event stream.
 package httpapi
 
 import (
+	"bytes"
 	"context"
+	"io"
 	"net/http"
+	"unicode/utf8"
 
 	"go.uber.org/zap"
 
@@ -42,19 +47,38 @@ func (a *API) Register(e *echo.Echo, who func(http.Handler) http.Handler) error 
 	if err != nil {
 		return err
 	}
-	group := e.Group("", echo.WrapMiddleware(who))
-	// Registered by hand: the generated handler would buffer the stream.
-	group.GET(Base+"/events", a.stream)
-	checked := group.Group("", httpserve.ValidateRequests(spec))
-	RegisterHandlersWithBaseURL(withoutEvents{checked}, NewStrictHandler(a, nil), Base)
+	group := e.Group(Base, echo.WrapMiddleware(who))
+	// Registered by hand: the generated handler knows no write deadlines.
+	group.GET(events, a.stream)
+	checked := group.Group("", validText, httpserve.ValidateRequests(spec))
+	RegisterHandlers(withoutEvents{checked}, NewStrictHandler(a, nil))
 	return nil
 }
+
+// validText refuses a body that is not UTF-8: decoding JSON would replace what is
+// wrong in it, and something else would be saved than was sent.
+func validText(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		r := c.Request()
+		body, err := io.ReadAll(r.Body) // its length is limited already
+		if err != nil {
+			return err
+		}
+		if !utf8.Valid(body) {
+			return fault.Field("content", "the request is not text in UTF-8")
+		}
+		r.Body = io.NopCloser(bytes.NewReader(body))
+		return next(c)
+	}
+}
+
+const events = "/events"
 
 // withoutEvents leaves the event stream's route alone.
 type withoutEvents struct{ EchoRouter }
 
 func (r withoutEvents) GET(path string, h echo.HandlerFunc, m ...echo.MiddlewareFunc) *echo.Route {
-	if path == Base+"/events" {
+	if path == events {
 		return nil
 	}
 	return r.EchoRouter.GET(path, h, m...)

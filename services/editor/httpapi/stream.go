@@ -37,7 +37,7 @@ const (
 	// How many events wait for a client. Beyond it the streams wait, which keep
 	// their messages anyway.
 	eventBuffer = 64
-	// expiryCheck is how long before its access token expires a stream ends, so
+	// beforeExpiry is how long before its access token expires a stream ends, so
 	// that the client refreshes in time.
 	beforeExpiry = 5 * time.Second
 )
@@ -75,15 +75,15 @@ func (a *API) stream(c echo.Context) error {
 	defer cancel()
 	defer context.AfterFunc(a.Stopping, cancel)()
 
-	events := make(chan event, eventBuffer)
+	out := make(chan event, eventBuffer)
 	g, ctx := errgroup.WithContext(ctx)
-	f := feed{api: a, who: who, out: events}
+	f := feed{api: a, who: who, out: out}
 	g.Go(func() error { return f.builds(ctx, at.builds) })
 	g.Go(func() error { return f.devices(ctx, at.devices) })
 	if watched != nil {
 		g.Go(func() error { return f.log(ctx, watched, at.log) })
 	}
-	g.Go(func() error { return write(ctx, c.Response(), at, reset, events) })
+	g.Go(func() error { return write(ctx, c.Response(), at, reset, out) })
 	if err := g.Wait(); err != nil && ctx.Err() == nil {
 		a.Log.Warn("event stream ended", zap.Error(err))
 	}
@@ -189,7 +189,7 @@ func (f feed) log(ctx context.Context, b *editor.Build, after uint64) error {
 	}
 	current := b.Attempt
 	return f.api.Streams.Log(ctx, b.ID, after, func(attempt int, c editor.LogChunk) error {
-		if attempt < current {
+		if attempt < max(current, 1) {
 			return nil
 		}
 		current = attempt

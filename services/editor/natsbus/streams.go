@@ -59,10 +59,7 @@ func (s Streams) Devices(ctx context.Context, workspace string, after uint64, f 
 func (s Streams) Log(ctx context.Context, build string, after uint64, f func(attempt int, chunk editor.LogChunk) error) error {
 	return bus.Tail(ctx, s.Conn, flow.BuildLog, flow.BuildLog.Filter(build), after,
 		func(e bus.Event[*compilerv1.LogChunk]) error {
-			attempt, err := strconv.Atoi(e.Subject[strings.LastIndexByte(e.Subject, '.')+1:])
-			if err != nil {
-				return nil // nobody's attempt
-			}
+			attempt, _ := strconv.Atoi(e.Subject[strings.LastIndexByte(e.Subject, '.')+1:]) // 0 is nobody's
 			return f(attempt, chunkIn(e))
 		})
 }
