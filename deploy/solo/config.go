@@ -1,6 +1,7 @@
 package solo
 
 import (
+	"cmp"
 	"crypto/rand"
 	"encoding/hex"
 	"net"
@@ -8,6 +9,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -51,6 +53,9 @@ func (c Config) withDefaults() (Config, error) {
 	if c.TLS.Dir == "" || c.TLS.Dir == "tls" {
 		c.TLS.Dir = filepath.Join(c.Data, "tls")
 	}
+	if name := c.PublicURL.Hostname(); c.TLS.Mode == httpserve.TLSOwn && name != "" && !slices.Contains(c.TLS.Hosts, name) {
+		c.TLS.Hosts = append(c.TLS.Hosts, name)
+	}
 	for _, path := range []*string{&c.Data, &c.Toolchain, &c.TLS.Dir, &c.TLS.CertFile, &c.TLS.KeyFile} {
 		if *path == "" {
 			continue
@@ -64,15 +69,16 @@ func (c Config) withDefaults() (Config, error) {
 	return c, nil
 }
 
-// origin is the URL of a listener, as seen from this machine.
-func origin(ln net.Listener, tls bool) url.URL {
+// origin is the URL of a listener. One that listens on all addresses is called by
+// name, or, without one, as seen from this machine.
+func origin(ln net.Listener, tls bool, name string) url.URL {
 	scheme := "http"
 	if tls {
 		scheme = "https"
 	}
 	host, port, _ := net.SplitHostPort(ln.Addr().String())
 	if ip := net.ParseIP(host); ip == nil || ip.IsUnspecified() {
-		host = "127.0.0.1"
+		host = cmp.Or(name, "127.0.0.1")
 	}
 	return url.URL{Scheme: scheme, Host: net.JoinHostPort(host, port)}
 }
@@ -89,6 +95,7 @@ func keyFile(data string) string { return strings.TrimRight(data, "/") + ".key" 
 const (
 	sourceMemory = 32 << 20
 	tokenKeyLife = 30 * 24 * time.Hour
+	readyEvery   = 20 * time.Millisecond
 	// compilerDrain is how long running builds may take to end at a stop; they
 	// are done again at the next start.
 	compilerDrain = 20 * time.Second

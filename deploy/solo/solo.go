@@ -8,9 +8,11 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/http"
 	"net/url"
 	"os"
 	"path/filepath"
+	"time"
 
 	"go.uber.org/zap"
 	"golang.org/x/sync/errgroup"
@@ -147,16 +149,16 @@ func openDoors(ctx context.Context, cfg Config, log *zap.Logger) (*doors, error)
 	if d.inside, err = listen("127.0.0.1:0"); err != nil {
 		return nil, err
 	}
-	d.publicURL, d.insider = origin(d.public, tls != nil), origin(d.inside, false)
+	d.publicURL, d.insider = origin(d.public, tls != nil, ""), origin(d.inside, false, "")
+	if cfg.PublicURL.Host != "" {
+		d.publicURL = cfg.PublicURL
+	}
 	d.deviceURL = d.publicURL
 	if cfg.DeviceListen != "off" {
 		if d.devices, err = listen(cfg.DeviceListen); err != nil {
 			return nil, err
 		}
-		d.deviceURL = origin(d.devices, false)
-	}
-	if cfg.PublicURL.Host != "" {
-		d.publicURL = cfg.PublicURL
+		d.deviceURL = origin(d.devices, false, cfg.PublicURL.Hostname())
 	}
 	if cfg.DeviceURL.Host != "" {
 		d.deviceURL = cfg.DeviceURL
@@ -218,10 +220,8 @@ func (s *services) run(ctx context.Context, ready func(Ready)) error {
 		return s.daemon(compiling, flow.Compiler, s.compiler)
 	})
 	group.Go(func() error {
-		select {
-		case <-s.gate.all:
+		if s.answering(all) {
 			ready(s.ready())
-		case <-all.Done():
 		}
 		return nil
 	})
@@ -244,6 +244,39 @@ func (s *services) daemon(ctx context.Context, name flow.Service, run func(conte
 		return fmt.Errorf("%s: %w", name, err)
 	}
 	return nil
+}
+
+// answering waits until every service says that it is ready. It returns false
+// when ctx ends before.
+func (s *services) answering(ctx context.Context) bool {
+	select {
+	case <-s.gate.all:
+	case <-ctx.Done():
+		return false
+	}
+	for _, name := range onHTTP {
+		for !s.isReady(ctx, name) {
+			select {
+			case <-time.After(readyEvery):
+			case <-ctx.Done():
+				return false
+			}
+		}
+	}
+	return true
+}
+
+func (s *services) isReady(ctx context.Context, name flow.Service) bool {
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, s.doors.insider.JoinPath(string(name), "readyz").String(), nil)
+	if err != nil {
+		return false
+	}
+	answer, err := http.DefaultClient.Do(r)
+	if err != nil {
+		return false
+	}
+	defer answer.Body.Close()
+	return answer.StatusCode == http.StatusOK
 }
 
 func (s *services) ready() Ready {
@@ -275,7 +308,8 @@ func (s *services) auth(ctx context.Context, log *zap.Logger, conn *bus.Conn) er
 	defer db.Close()
 	return authd.Run(ctx, authd.Config{
 		ServiceKey: s.key("service/auth"), DeviceSealKey: s.key("device-seal"), SetupToken: s.cfg.SetupToken,
-		PublicURL: s.doors.publicURL, PlainHTTP: s.cfg.PlainHTTP, TrustedProxies: s.cfg.TrustedProxies, TokenKeyLife: tokenKeyLife,
+		// Not what was made up for a listener: then each request's own host decides whether a login may be plain.
+		PublicURL: s.cfg.PublicURL, PlainHTTP: s.cfg.PlainHTTP, TrustedProxies: s.cfg.TrustedProxies, TokenKeyLife: tokenKeyLife,
 	}, authd.Deps{
 		Log: log, Bus: conn, DB: db, Serve: s.gate.serve(flow.Auth),
 		OnSetupToken: func(token string) { s.setup <- token },

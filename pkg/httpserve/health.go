@@ -29,7 +29,7 @@ func addHealth(e *echo.Echo, log *zap.Logger, checks map[string]func(context.Con
 		var failed []string
 		for _, name := range slices.Sorted(maps.Keys(checks)) {
 			if err := checks[name](ctx); err != nil {
-				log.Warn("not ready", zap.String("check", name), zap.Error(err))
+				log.Info("not ready", zap.String("check", name), zap.Error(err))
 				failed = append(failed, name)
 			}
 		}
