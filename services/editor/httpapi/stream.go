@@ -3,7 +3,6 @@ package httpapi
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"net/http"
 	"time"
@@ -71,12 +70,12 @@ func (a *API) stream(c echo.Context) error {
 		return err
 	}
 
-	ctx, cancel := context.WithDeadline(r.Context(), who.Expires.Add(-beforeExpiry))
+	life, cancel := context.WithDeadline(r.Context(), who.Expires.Add(-beforeExpiry))
 	defer cancel()
 	defer context.AfterFunc(a.Stopping, cancel)()
 
 	out := make(chan event, eventBuffer)
-	g, ctx := errgroup.WithContext(ctx)
+	g, ctx := errgroup.WithContext(life)
 	f := feed{api: a, who: who, out: out}
 	g.Go(func() error { return f.builds(ctx, at.builds) })
 	g.Go(func() error { return f.devices(ctx, at.devices) })
@@ -84,8 +83,8 @@ func (a *API) stream(c echo.Context) error {
 		g.Go(func() error { return f.log(ctx, watched, at.log) })
 	}
 	g.Go(func() error { return write(ctx, c.Response(), at, reset, out) })
-	if err := g.Wait(); err != nil && ctx.Err() == nil {
-		a.Log.Warn("event stream ended", zap.Error(err))
+	if err := g.Wait(); life.Err() == nil {
+		a.Log.Info("event stream cut off", zap.Error(err))
 	}
 	return nil // the answer has begun: there is nobody to tell
 }
@@ -204,8 +203,6 @@ func (f feed) chunk(ctx context.Context, build string, attempt int, c editor.Log
 	})
 }
 
-var errStreamEnds = errors.New("the stream ends")
-
 // write writes events until ctx ends or the client is gone.
 func write(ctx context.Context, w *echo.Response, at position, reset bool, events <-chan event) error {
 	h := w.Header()
@@ -239,7 +236,7 @@ func write(ctx context.Context, w *echo.Response, at position, reset bool, event
 		}
 		select {
 		case <-ctx.Done():
-			return errStreamEnds
+			return ctx.Err()
 		case <-beat.C:
 			if err := out(":\n\n"); err != nil {
 				return err
