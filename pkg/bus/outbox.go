@@ -20,6 +20,17 @@ func Post[T proto.Message](d *docstore.Meta, s flow.Subject[T], m T, id string, 
 	d.Post(s.Name(parts...), id, data)
 }
 
+// PostValue puts a bucket's value into a document's outbox: written after the
+// document is committed, and not lost between the two. (A value of a bucket is
+// a message on $KV.<bucket>.<key>.)
+func PostValue[T proto.Message](d *docstore.Meta, b flow.Bucket[T], key string, value T, id string) {
+	data, err := proto.Marshal(value)
+	if err != nil {
+		panic(err) // as in Post
+	}
+	d.Post("$KV."+b.Name+"."+key, id, data)
+}
+
 // Relay publishes one message of a document's outbox: the publisher that
 // docstore's relay wants. Errors as of Publish.
 func (c *Conn) Relay(ctx context.Context, m docstore.Message) error {

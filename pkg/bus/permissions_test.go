@@ -138,7 +138,7 @@ func TestCompilerIsConfined(t *testing.T) {
 		cancel()
 	}
 
-	all, err := bus.All(t.Context(), artifact, flow.DeviceKeys)
+	all, err := bus.Snapshot(t.Context(), artifact, flow.DeviceKeys)
 	must(t, err)
 	if string(all["d1"].GetSealedKeyHash()) != "sealed" {
 		t.Errorf("the key is now %v", all["d1"])

@@ -12,6 +12,9 @@ import (
 	"github.com/flota/flota/pkg/flow"
 )
 
+// readerGone is when the server forgets a reader that asks for no more.
+const readerGone = 30 * time.Second
+
 // Newest asks Tail for new messages only.
 const Newest = ^uint64(0)
 
@@ -22,15 +25,18 @@ type Event[T proto.Message] struct {
 	Sequence uint64
 }
 
-// Last returns the sequence number of a stream's last message, 0 for none. Ask
-// it before reading the state that the messages are about, then Tail from it:
-// so nothing falls in between. Error: fault.Unavailable.
-func Last(ctx context.Context, c *Conn, s *flow.Stream) (uint64, error) {
+// Span returns the sequence numbers of the first and the last message that a
+// stream keeps; first is last+1 where it keeps none. Whoever has read up to a
+// number below first-1 has missed something. Whoever asks for last, then reads
+// the state that the messages are about, and then tails from last, misses
+// nothing. Error: fault.Unavailable.
+func Span(ctx context.Context, c *Conn, s *flow.Stream) (first, last uint64, err error) {
 	stream, err := c.js.Stream(ctx, s.Name)
 	if err != nil {
-		return 0, fault.Wrap(err, fault.Unavailable, "the stream %s does not answer", s.Name)
+		return 0, 0, fault.Wrap(err, fault.Unavailable, "the stream %s does not answer", s.Name)
 	}
-	return stream.CachedInfo().State.LastSeq, nil
+	state := stream.CachedInfo().State
+	return max(state.FirstSeq, 1), state.LastSeq, nil // a new stream's first is 0
 }
 
 // Tail gives f the messages of one subject filter without consuming them: those
@@ -81,7 +87,8 @@ func (t *tail[T]) run(ctx context.Context) (stop bool, err error) {
 		}
 		cons, err := stream.OrderedConsumer(ctx, jetstream.OrderedConsumerConfig{
 			FilterSubjects: []string{t.filter}, DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: t.after + 1,
-			MaxResetAttempts: 1, // the next one is ours
+			MaxResetAttempts:  1, // the next one is ours
+			InactiveThreshold: readerGone,
 		})
 		if err != nil {
 			return err

@@ -63,9 +63,12 @@ func TestTail(t *testing.T) {
 	never(t, resumed, "an event that is not of this build")
 	stopResumed()
 
-	last, err := bus.Last(t.Context(), editor, flow.Logs)
+	first, last, err := bus.Span(t.Context(), editor, flow.Logs)
 	must(t, err)
-	must(t, write(compiler, "b1", 202)) // after Last, before Tail: it comes
+	if first != 1 || last != 205 {
+		t.Errorf("span %d to %d", first, last)
+	}
+	must(t, write(compiler, "b1", 202)) // after Span, before Tail: it comes
 	fromLast, _ := follow(t, editor, "b1", last)
 	expectLines(t, fromLast, 202, 202)
 }

@@ -9,6 +9,7 @@ import (
 	"go.uber.org/zap"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/flota/flota/pkg/fault"
 	"github.com/flota/flota/pkg/flow"
 )
 
@@ -37,25 +38,46 @@ func Watch[T proto.Message](ctx context.Context, c *Conn, b flow.Bucket[T], read
 	return nil
 }
 
-// All returns every key that a bucket has. Error: that of ctx.
-func All[T proto.Message](ctx context.Context, c *Conn, b flow.Bucket[T]) (map[string]T, error) {
-	all := map[string]T{}
-	watching, stop := context.WithCancel(ctx)
-	defer stop()
-	complete := false
-	_ = Watch(watching, c, b, func() { complete = true; stop() }, func(change Change[T]) {
-		switch {
-		case complete:
-		case change.Gone:
-			delete(all, change.Key)
-		default:
-			all[change.Key] = change.Value
-		}
-	})
-	if !complete {
-		return nil, ctx.Err()
+// Snapshot returns everything that a bucket holds now. Errors: fault.Unavailable,
+// and that of ctx.
+func Snapshot[T proto.Message](ctx context.Context, c *Conn, b flow.Bucket[T]) (map[string]T, error) {
+	kv, err := c.bucket(ctx, b.Name)
+	if err != nil {
+		return nil, err
 	}
-	return all, nil
+	updates, err := kv.WatchAll(ctx, jetstream.IgnoreDeletes())
+	if err != nil {
+		return nil, fault.Wrap(err, fault.Unavailable, "the bucket %s cannot be read", b.Name)
+	}
+	defer end(updates)
+	all := map[string]T{}
+	for {
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case e, open := <-updates.Updates():
+			if !open {
+				return nil, fault.New(fault.Unavailable, "the bucket %s cannot be read", b.Name)
+			}
+			if e == nil {
+				return all, nil
+			}
+			value := newMessage[T]()
+			if err := proto.Unmarshal(e.Value(), value); err != nil {
+				return nil, fault.Wrap(err, fault.Internal, "the bucket %s holds something else", b.Name)
+			}
+			all[e.Key()] = value
+		}
+	}
+}
+
+// end stops a watcher, which ends only when nothing is left to say.
+func end(updates jetstream.KeyWatcher) {
+	_ = updates.Stop()
+	go func() {
+		for range updates.Updates() { //nolint:revive // only to empty it
+		}
+	}()
 }
 
 // watch is what a Watch remembers over outages.
@@ -84,13 +106,7 @@ func (w *watch[T]) run(ctx context.Context) error {
 	if err != nil {
 		return nil // ctx ended
 	}
-	defer func() {
-		_ = updates.Stop()
-		go func() { // it ends only when nothing is left to say
-			for range updates.Updates() { //nolint:revive // only to empty it
-			}
-		}()
-	}()
+	defer end(updates)
 
 	before := w.known // keys of the last time that have not come again
 	w.known = map[string]bool{}

@@ -70,7 +70,7 @@ func TestWatch(t *testing.T) {
 	expect(t, said, "+d4=bot_004")
 	never(t, said, "told more")
 
-	all, err := bus.All(t.Context(), auth, flow.DeviceKeys)
+	all, err := bus.Snapshot(t.Context(), auth, flow.DeviceKeys)
 	must(t, err)
 	if len(all) != 3 || all["d4"].GetProductId() != "bot_004" {
 		t.Errorf("all: %v", all)

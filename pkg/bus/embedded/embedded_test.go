@@ -87,7 +87,7 @@ func TestInProcess(t *testing.T) {
 
 	second := start(t, embedded.Options{StoreDir: dir})
 	fleet := connect(t, second.Bus(flow.Fleet, zap.NewNop()))
-	if n, err := bus.Last(t.Context(), fleet, flow.Devices); err != nil || n != 1 {
+	if _, n, err := bus.Span(t.Context(), fleet, flow.Devices); err != nil || n != 1 {
 		t.Errorf("after a restart: sequence %d, %v", n, err)
 	}
 }

@@ -12,18 +12,6 @@ import (
 	"github.com/flota/flota/pkg/flow"
 )
 
-// Span returns the sequence numbers of the first and the last message that a
-// stream keeps; first is last+1 where it keeps none. Whoever has read up to a
-// number below first-1 has missed something. Error: fault.Unavailable.
-func Span(ctx context.Context, c *Conn, s *flow.Stream) (first, last uint64, err error) {
-	stream, err := c.js.Stream(ctx, s.Name)
-	if err != nil {
-		return 0, 0, fault.Wrap(err, fault.Unavailable, "the stream %s does not answer", s.Name)
-	}
-	state := stream.CachedInfo().State
-	return state.FirstSeq, state.LastSeq, nil
-}
-
 // Replay gives f the messages of one subject that its stream keeps now, in
 // order, and returns. An error of f ends it and is returned. Other errors:
 // fault.Unavailable, and that of ctx.
@@ -32,20 +20,14 @@ func Replay[T proto.Message](ctx context.Context, c *Conn, s flow.Subject[T], f 
 		return fault.Wrap(err, fault.Unavailable, "the stream %s does not answer", s.Stream.Name)
 	}
 	subject := s.Name(parts...)
-	stream, err := c.js.Stream(ctx, s.Stream.Name)
+	cons, err := c.js.OrderedConsumer(ctx, s.Stream.Name, jetstream.OrderedConsumerConfig{
+		FilterSubjects: []string{subject}, MaxResetAttempts: 1, InactiveThreshold: readerGone,
+	})
 	if err != nil {
 		return unavailable(err)
 	}
-	info, err := stream.Info(ctx, jetstream.WithSubjectFilter(subject))
-	if err != nil {
-		return unavailable(err)
-	}
-	if info.State.Subjects[subject] == 0 {
+	if cons.CachedInfo().NumPending == 0 {
 		return nil
-	}
-	cons, err := stream.OrderedConsumer(ctx, jetstream.OrderedConsumerConfig{FilterSubjects: []string{subject}})
-	if err != nil {
-		return unavailable(err)
 	}
 	messages, err := cons.Messages(jetstream.PullMaxMessages(64))
 	if err != nil {
