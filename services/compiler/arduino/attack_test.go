@@ -95,6 +95,7 @@ func TestEnvironment(t *testing.T) {
 
 // A sketch cannot ask which files the machine has.
 func TestNoOracle(t *testing.T) {
+	t.Parallel()
 	e := setup(t)
 	file := hostSecret(t)
 	for _, fqbn := range []string{"arduino:avr:uno", "flota:virtual:esp32"} {
@@ -115,6 +116,7 @@ const wrapper = "-wrapper /usr/bin/python3,/job/sketch/evil.py\n"
 // First line: options for the compiler do not get in. Second line: were they in,
 // whoever runs code there is in the sandbox and reaches nothing.
 func TestBuildOptions(t *testing.T) {
+	t.Parallel()
 	e := setup(t)
 	for name, options := range map[string]string{"wrapper": wrapper, "plugin": "-fplugin=/job/sketch/evil.so\n"} {
 		_, err := e.Execute(t.Context(), compiler.Job{FQBN: "fixture:esp32like:board", Files: project("a.ino", blink, "build_opt.h", options)}, &record{})
@@ -159,6 +161,7 @@ sys.exit(1)
 
 // A profile in sketch.yaml has no say, neither over platforms nor libraries.
 func TestProfiles(t *testing.T) {
+	t.Parallel()
 	e := setup(t)
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

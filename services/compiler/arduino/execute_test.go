@@ -50,6 +50,7 @@ func TestBlinkOnAVR(t *testing.T) {
 
 // The virtual board's image has the form of an ESP32's, and what is in it runs.
 func TestVirtualBoardRuns(t *testing.T) {
+	t.Parallel()
 	e := setup(t)
 	r, _ := build(t, e, "flota:virtual:esp32", compiler.Succeeded, "hello.ino", `
 #include <Preferences.h>
@@ -115,6 +116,7 @@ void loop() { ESP.restart(); }
 // A core in the manner of arduino-esp32: hooks, Python, several outputs and the
 // places where they are flashed, a partition table from the sketch.
 func TestSeveralOutputs(t *testing.T) {
+	t.Parallel()
 	e := setup(t)
 	r, _ := build(t, e, "fixture:esp32like:board", compiler.Succeeded, "many.ino", blink)
 	want := "app:many.ino.bin@0x10000 bootloader:many.ino.bootloader.bin@0x1000 elf:many.ino.elf@0x0 map:many.ino.map@0x0 " +
@@ -130,6 +132,7 @@ func TestSeveralOutputs(t *testing.T) {
 }
 
 func TestOptionsAndTooBig(t *testing.T) {
+	t.Parallel()
 	e := setup(t)
 	r, _ := build(t, e, "fixture:esp32like:board:CPUFreq=80,PartitionScheme=huge_app", compiler.Succeeded, "a.ino",
 		"#if F_CPU != 80000000L\n#error wrong\n#endif\n"+blink)
@@ -153,6 +156,7 @@ func TestOptionsAndTooBig(t *testing.T) {
 
 // Tabs, folders, libraries of the core; each with its own name in the log.
 func TestProjectOfManyFiles(t *testing.T) {
+	t.Parallel()
 	e := setup(t)
 	r, _ := build(t, e, "arduino:avr:uno", compiler.Succeeded, "main_file.ino", `
 #include <Wire.h>
@@ -174,6 +178,7 @@ void loop() {}`,
 
 // What takes longer than a second is shown while it happens.
 func TestLiveLog(t *testing.T) {
+	t.Parallel()
 	e := setup(t)
 	r, log := build(t, e, "fixture:esp32like:board", compiler.Succeeded, "slow.ino", "#include <Arduino.h>\n#include <BigLib.h>\nvoid setup() { big_one(); big_two(); big_three(); }\nvoid loop() {}\n")
 	if len(r.Libraries) != 1 || r.Libraries[0] != (compiler.Library{Name: "BigLib", Version: "2.3.4"}) {
@@ -190,6 +195,7 @@ func TestLiveLog(t *testing.T) {
 }
 
 func TestVerbose(t *testing.T) {
+	t.Parallel()
 	e := setup(t)
 	log := &record{}
 	r, err := e.Execute(t.Context(), compiler.Job{FQBN: "arduino:avr:uno", Files: project("blink.ino", blink), Verbose: true}, log)
@@ -205,6 +211,7 @@ func TestVerbose(t *testing.T) {
 // The same source gives the same bytes: at another time, in another folder, and
 // whatever the main file is called.
 func TestDeterminism(t *testing.T) {
+	t.Parallel()
 	text := `#include "b.h"
 const char *when = __DATE__ " " __TIME__ " " __FILE__;
 void setup() { Serial.begin(9600); Serial.print(when); Serial.print(helper()); }

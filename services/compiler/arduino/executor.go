@@ -1,10 +1,8 @@
 package arduino
 
 import (
-	"archive/tar"
 	"context"
 	_ "embed"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -110,7 +108,7 @@ func (e *Executor) compile(ctx context.Context, sketch intake.Sketch, fqbn strin
 	exit, err := e.box.Run(ctx, sandbox.Task{
 		Script: recipe,
 		Input: func(w io.Writer) error {
-			return handIn(w, append([]compiler.File{
+			return sandbox.WriteTar(w, append([]compiler.File{
 				{Path: "fqbn", Data: []byte(fqbn + "\n")},
 				{Path: "flags", Data: []byte(flags + "\n")},
 			}, under("sketch/", sketch.Files)...))
@@ -193,21 +191,6 @@ func summary(m compiler.Memory) string {
 		return fmt.Sprintf("%d bytes (%d %%) of %d", used, 100*used/max, max)
 	}
 	return fmt.Sprintf("Program: %s. Variables: %s.", part(m.FlashUsed, m.FlashMax), part(m.RAMUsed, m.RAMMax))
-}
-
-// handIn writes files as the tar that a recipe unpacks.
-func handIn(w io.Writer, files []compiler.File) error {
-	archive := tar.NewWriter(w)
-	for _, f := range files {
-		err := archive.WriteHeader(&tar.Header{Name: f.Path, Typeflag: tar.TypeReg, Mode: 0o644, Size: int64(len(f.Data)), Format: tar.FormatPAX})
-		if err == nil {
-			_, err = archive.Write(f.Data)
-		}
-		if err != nil {
-			return err
-		}
-	}
-	return errors.Join(archive.Close())
 }
 
 func under(dir string, files []compiler.File) []compiler.File {

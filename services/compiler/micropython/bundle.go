@@ -1,13 +1,11 @@
 package micropython
 
 import (
-	"archive/tar"
 	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
-	"io"
 	"os"
 	"path"
 	"path/filepath"
@@ -15,6 +13,7 @@ import (
 
 	"github.com/flota/flota/services/compiler"
 	"github.com/flota/flota/services/compiler/intake"
+	"github.com/flota/flota/services/compiler/sandbox"
 )
 
 // manifest is the first file of a bundle.
@@ -42,7 +41,7 @@ func (e *Executor) bundle(result *compiler.Result, files []compiler.File, main s
 		return err
 	}
 	var archive bytes.Buffer
-	if err := writeTar(&archive, append([]compiler.File{{Path: intake.Manifest, Data: text}}, files...)); err != nil {
+	if err := sandbox.WriteTar(&archive, append([]compiler.File{{Path: intake.Manifest, Data: text}}, files...)); err != nil {
 		return err
 	}
 	dir, err := os.MkdirTemp(e.cfg.Work, "build-")
@@ -59,21 +58,6 @@ func (e *Executor) bundle(result *compiler.Result, files []compiler.File, main s
 		Role: compiler.Bundle, Name: name, Path: file, Size: int64(archive.Len()), SHA256: digest(archive.Bytes()),
 	}}
 	return nil
-}
-
-// writeTar writes files in their order, with nothing in the headers that varies.
-func writeTar(w io.Writer, files []compiler.File) error {
-	archive := tar.NewWriter(w)
-	for _, f := range files {
-		err := archive.WriteHeader(&tar.Header{Name: f.Path, Typeflag: tar.TypeReg, Mode: 0o644, Size: int64(len(f.Data)), Format: tar.FormatPAX})
-		if err == nil {
-			_, err = archive.Write(f.Data)
-		}
-		if err != nil {
-			return err
-		}
-	}
-	return archive.Close()
 }
 
 func digest(data []byte) string {

@@ -159,7 +159,7 @@ func (e *Executor) check(ctx context.Context, files []compiler.File, limits comp
 	in[1].Data = []byte(names.String())
 	exit, err = e.box.Run(ctx, sandbox.Task{
 		Script: recipe,
-		Input:  func(w io.Writer) error { return writeTar(w, in) },
+		Input:  func(w io.Writer) error { return sandbox.WriteTar(w, in) },
 		Output: v.read,
 		Limits: limits,
 	})

@@ -119,6 +119,25 @@ func TestLimits(t *testing.T) {
 	}
 }
 
+// The example that a new project can start from is good.
+func TestExample(t *testing.T) {
+	e := setup(t)
+	const dir = "../../editor/examples/micropython-blink"
+	var files []compiler.File
+	for _, name := range []string{"main.py", "blinker.py"} {
+		data, err := os.ReadFile(dir + "/" + name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		files = append(files, compiler.File{Path: name, Data: data})
+	}
+	r, err := e.Execute(t.Context(), compiler.Job{FQBN: pico, Files: files}, nolog{})
+	if err != nil || r.Outcome != compiler.Succeeded {
+		t.Errorf("%+v %v", r, err)
+	}
+	_ = r.Discard()
+}
+
 // A bundle says what is in it, in a form that does not depend on when or where
 // it was made.
 func TestBundle(t *testing.T) {

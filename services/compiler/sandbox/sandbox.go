@@ -100,9 +100,12 @@ func Open(ctx context.Context, cfg Config, log *zap.Logger) (*Sandbox, error) {
 		log.Info("sandbox ready", zap.String("isolation", "bubblewrap"), zap.String("user", s.user()), zap.String("memory", s.group.kind()), zap.Bool("proc", s.proc))
 		return s, nil
 	case !cfg.AllowNone:
-		return nil, fmt.Errorf("no working sandbox: %w", err)
+		return nil, fmt.Errorf("no working sandbox: %w (what it needs stands in services/compiler/README.md)", err)
 	}
 	s.none = true
+	if noneErr := s.checkNone(); noneErr != nil {
+		return nil, errors.Join(noneErr, err)
+	}
 	log.Error("NO SANDBOX: sources of strangers run with this process's rights, because the configuration allows it", zap.Error(err))
 	return s, nil
 }
@@ -137,6 +140,7 @@ type box struct {
 	in             io.WriteCloser
 	out, err, note *os.File
 	group          *group
+	none           bool
 	free           func() // gives the user ID back
 	kill           context.CancelCauseFunc
 	killed         context.Context
@@ -148,7 +152,7 @@ func (s *Sandbox) start(ctx context.Context, script string, l compiler.Limits) (
 	b.killed, b.kill = context.WithCancelCause(ctx)
 	uid, free := s.uids.take()
 	b.free = free
-	if s.none {
+	if b.none = s.none; s.none {
 		b.free = s.takeJob()
 	}
 	var theirs, ours []*os.File
@@ -252,6 +256,9 @@ func (b *box) run(ctx context.Context, t Task) (Exit, error) {
 
 	waitErr := b.cmd.Wait()
 	b.group.kill()
+	if b.none { // no process namespace ends with the script
+		_ = syscall.Kill(-b.cmd.Process.Pid, syscall.SIGKILL)
+	}
 	streams.Wait()
 	memory, oom := b.group.usage()
 	b.group.remove()

@@ -258,9 +258,9 @@ func TestNoSandbox(t *testing.T) {
 	if _, err := Open(t.Context(), Config{Toolchain: missing}, zap.NewNop()); err == nil || !strings.Contains(err.Error(), "no working sandbox") {
 		t.Error(err)
 	}
-	s, err := Open(t.Context(), Config{Toolchain: missing, AllowNone: true}, zap.NewNop())
-	if err != nil || !s.none {
-		t.Error(s, err)
+	_, err := Open(t.Context(), Config{Toolchain: missing, AllowNone: true}, zap.NewNop())
+	if err == nil || !strings.Contains(err.Error(), "must lie at /toolchain") {
+		t.Error(err)
 	}
 }
 
