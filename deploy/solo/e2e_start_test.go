@@ -37,7 +37,7 @@ func TestReadyLine(t *testing.T) {
 		require.NoError(t, answer.Body.Close())
 		require.Equal(t, http.StatusNotFound, answer.StatusCode, url)
 	}
-	for name, file := range map[string]string{"master key": s.MasterKeyFile(), "database": filepath.Join(filepath.Dir(s.MasterKeyFile()), "data", "auth.db")} {
+	for name, file := range map[string]string{"master key": s.MasterKeyFile(), "database": filepath.Join(s.Data(), "auth.db")} {
 		info, err := os.Stat(file)
 		require.NoError(t, err, name)
 		require.Zero(t, info.Mode().Perm()&0o077, "%s: %s", name, info.Mode())
@@ -74,7 +74,7 @@ func TestSetupTokenCountsOnce(t *testing.T) {
 
 func TestASecondStartOnTheSameFolderIsRefused(t *testing.T) {
 	s := start(t)
-	out, code := run(t, "FLOTA_DATA="+filepath.Join(filepath.Dir(s.MasterKeyFile()), "data"), "FLOTA_LISTEN=127.0.0.1:0", "FLOTA_DEVICE_LISTEN=off", "FLOTA_SLOTS=-1")
+	out, code := run(t, "FLOTA_DATA="+s.Data(), "FLOTA_LISTEN=127.0.0.1:0", "FLOTA_DEVICE_LISTEN=off", "FLOTA_SLOTS=-1")
 	require.Equal(t, 1, code)
 	require.Contains(t, out, "is in use by another flota-solo")
 	_, err := s.admin.Me(t.Context())

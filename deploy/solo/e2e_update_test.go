@@ -73,6 +73,10 @@ func TestFirstUpdate(t *testing.T) {
 		states = append(states, h.State)
 	}
 	require.Equal(t, []string{"confirmed", "applied", "verified", "downloading", "wanted"}, states)
+
+	_, err = s.Stop(ctx)
+	require.NoError(t, err)
+	s.seen.checkFolder(t, s.Data())
 }
 
 func TestABadImageRollsBack(t *testing.T) {

@@ -202,3 +202,24 @@ func (s *secrets) check(t testing.TB, log string) {
 		}
 	}
 }
+
+// checkFolder looks for secrets in all files of a folder: a stolen backup must not
+// give them away.
+func (s *secrets) checkFolder(t testing.TB, folder string) {
+	t.Helper()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	require.NotEmpty(t, s.all)
+	require.NoError(t, filepath.WalkDir(folder, func(path string, entry os.DirEntry, err error) error {
+		if err != nil || !entry.Type().IsRegular() {
+			return err
+		}
+		content, err := os.ReadFile(path)
+		for _, secret := range s.all {
+			if bytes.Contains(content, []byte(secret)) {
+				t.Errorf("%s holds a secret (%.4s…)", path, secret)
+			}
+		}
+		return err
+	}))
+}

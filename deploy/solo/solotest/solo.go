@@ -86,6 +86,9 @@ func (s *Solo) address(text string) string {
 // SetupToken is the first administrator's.
 func (s *Solo) SetupToken() string { return s.token }
 
+// Data is the data folder.
+func (s *Solo) Data() string { return s.options.Data }
+
 // MasterKeyFile is beside the data.
 func (s *Solo) MasterKeyFile() string { return s.options.Data + ".key" }
 
