@@ -48,12 +48,13 @@ export class Visitor {
     return visitor
   }
 
-  /** Keeps a picture of the screen, and checks it. */
-  async look(name) {
+  /** Keeps a picture of the screen, and checks it. It shows no error where none is expected. */
+  async look(name, { alert = false } = {}) {
     await this.page.screenshot({ path: join(shots, `${name}.png`) })
     const { violations } = await new AxeBuilder({ page: this.page }).analyze()
     const found = violations.map((v) => `${v.id}: ${v.help} (${v.nodes.map((n) => n.target.join(' ')).join('; ')})`)
     assert.deepEqual(found, [], `accessibility of ${name}`)
+    if (!alert) assert.deepEqual(await this.page.getByRole('alert').allInnerTexts(), [], `errors shown on ${name}`)
     assert.deepEqual(this.#faults, [], `faults until ${name}`)
   }
 

@@ -10,7 +10,10 @@ export const here = {
   },
 }
 
+let moved = false // since the page was loaded
+
 function arrive() {
+  moved = true
   place.path = location.pathname
   place.query = location.search
 }
@@ -20,6 +23,11 @@ export function go(path: string, { replace = false } = {}) {
   history[replace ? 'replaceState' : 'pushState'](null, '', path)
   arrive()
   scrollTo(0, 0)
+}
+
+/** Puts the focus on a screen's title when one comes there by a link, as loading a page would; made to be attached. */
+export function takeFocus(title: HTMLElement) {
+  if (moved) title.focus({ preventScroll: true })
 }
 
 /** Follows the page's own links without loading it anew. */

@@ -26,7 +26,13 @@ const offline = 'The server does not answer. Check the connection and try again.
 export function asApiError(status: number, body: unknown): ApiError {
   const problem = (typeof body === 'object' && body !== null ? body : {}) as Problem
   const fallback = status >= 500 ? 'The server has a problem. Try again in a moment.' : `The server refused this (${status}).`
-  return new ApiError(status, problem.code ?? 'unknown', problem.detail || problem.title || fallback, problem.field ?? '')
+  return new ApiError(status, problem.code ?? 'unknown', asSentence(problem.detail || problem.title || fallback), problem.field ?? '')
+}
+
+/** Services write their sentences as Go does: without a capital and a full stop. */
+function asSentence(text: string): string {
+  const capital = text.charAt(0).toUpperCase() + text.slice(1)
+  return /[.!?…]$/.test(capital) ? capital : `${capital}.`
 }
 
 /** The sentence to show for any caught error. */

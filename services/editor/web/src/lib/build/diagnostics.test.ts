@@ -34,6 +34,10 @@ test('a file gets its own marks only', () => {
   expect(marks.map((m) => m.severity)).toEqual(['error', 'info'])
 })
 
+test('what points at a line that is gone by now is left out', () => {
+  expect(marksOf(doc, [at(6, 1), at(4, 5), at(4, 1)], 'blink.ino')).toHaveLength(1)
+})
+
 test('problems are counted in words', () => {
   expect(countProblems([])).toBe('')
   expect(countProblems([at(1, 1), at(1, 1), at(1, 1, { severity: 'warning' })])).toBe('2 errors, 1 warning')

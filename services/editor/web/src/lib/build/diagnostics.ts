@@ -36,9 +36,10 @@ export function mark(doc: Lines, d: Diagnostic): Mark {
   }
 }
 
-/** The marks of one file. */
+/** The marks of one file; what points at a line that is gone or empty by now is left out. */
 export function marksOf(doc: Lines, diagnostics: readonly Diagnostic[], file: string): Mark[] {
-  return diagnostics.filter((d) => d.file === file).map((d) => mark(doc, d))
+  const there = (d: Diagnostic) => d.line <= doc.lines && (d.column <= 1 || doc.line(Math.max(1, d.line)).text !== '')
+  return diagnostics.filter((d) => d.file === file && there(d)).map((d) => mark(doc, d))
 }
 
 /** How many of each there are, in words: `2 errors, 1 warning`; '' for none. */

@@ -9,7 +9,7 @@ const words: Record<State, { label: string; tone: Tone }> = {
   succeeded: { label: 'Succeeded', tone: 'good' },
   failed: { label: 'Failed', tone: 'bad' },
   cancelled: { label: 'Cancelled', tone: 'quiet' },
-  error: { label: 'Farm error', tone: 'warn' },
+  error: { label: 'Farm problem', tone: 'warn' },
 }
 
 const phases: Record<NonNullable<Build['phase']>, string> = {
