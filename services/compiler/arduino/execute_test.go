@@ -33,7 +33,7 @@ func TestBlinkOnAVR(t *testing.T) {
 	if m := r.Memory; m.FlashMax != 32256 || m.RAMMax != 2048 || m.FlashUsed < 500 || m.FlashUsed > 2000 {
 		t.Errorf("%+v", m)
 	}
-	if len(r.Diagnostics) != 0 || r.Toolchain != e.cfg.Toolchain.Digest || len(r.Times) != 1 {
+	if len(r.Diagnostics) != 0 || r.Toolchain != e.platforms[0].Toolchain || r.Toolchain == "" || len(r.Times) != 1 {
 		t.Errorf("%+v", r)
 	}
 	// The laid out core was used: compiling it anew would take longer than a second.

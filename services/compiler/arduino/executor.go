@@ -44,12 +44,14 @@ type Executor struct {
 	cfg       Config
 	box       *sandbox.Sandbox
 	platforms []compiler.Platform
+	digest    string   // of all that decides what bytes come out
 	files     *os.Root // the toolchain
 }
 
 // New reads which boards the toolchain has.
 func New(cfg Config, box *sandbox.Sandbox) (*Executor, error) {
-	platforms, err := readPlatforms(cfg.Toolchain.Dir, cfg.Toolchain.Digest)
+	digest := cfg.Toolchain.With(recipe)
+	platforms, err := readPlatforms(cfg.Toolchain.Dir, digest)
 	if err != nil {
 		return nil, err
 	}
@@ -58,7 +60,7 @@ func New(cfg Config, box *sandbox.Sandbox) (*Executor, error) {
 		return nil, err
 	}
 	cfg.Limits = cfg.Limits.Or(DefaultLimits())
-	return &Executor{cfg: cfg, box: box, platforms: platforms, files: files}, nil
+	return &Executor{cfg: cfg, box: box, platforms: platforms, digest: digest, files: files}, nil
 }
 
 // Platforms implements compiler.Executor.
@@ -86,7 +88,7 @@ func (e *Executor) compile(ctx context.Context, sketch intake.Sketch, fqbn strin
 	if err != nil {
 		return nil, err
 	}
-	result := &compiler.Result{Dir: dir, Toolchain: e.cfg.Toolchain.Digest}
+	result := &compiler.Result{Dir: dir, Toolchain: e.digest}
 	defer func() {
 		if err != nil {
 			_ = result.Discard()
@@ -136,7 +138,7 @@ func (e *Executor) compile(ctx context.Context, sketch intake.Sketch, fqbn strin
 	result.Libraries = got.result.Build.libraries()
 	result.Times = []compiler.PhaseTime{{Phase: compiler.Compile, Took: time.Since(start)}}
 
-	if limit := exceeded(exit, got.result); limit != "" {
+	if limit := exceeded(exit, got); limit != "" {
 		result.Outcome = compiler.Exceeded
 		result.Message = limitSentence(limit, limits)
 		log.Line(compiler.Farm, result.Message)
@@ -166,7 +168,7 @@ func trouble(exit sandbox.Exit, got collected) error {
 	if said != "" && !strings.Contains(said, "platform not installed") {
 		return nil
 	}
-	return fmt.Errorf("arduino-cli did not run (status %d): %s", exit.Status, strings.TrimSpace(said+" "+got.stderr+" "+exit.Stderr))
+	return fmt.Errorf("arduino-cli did not run (status %d, %d): %s", exit.Status, got.status, cut(strings.TrimSpace(said+" "+got.stderr+" "+exit.Stderr)))
 }
 
 // explain makes sure that a failed build names at least one error, and sums it up.

@@ -3,26 +3,44 @@ package arduino
 import (
 	"fmt"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/flota/flota/services/compiler"
 	"github.com/flota/flota/services/compiler/sandbox"
 )
 
-// exceeded finds out whether a limit ended the build: the sandbox saw it, or a
-// compiler says that it was stopped.
-func exceeded(exit sandbox.Exit, result cliResult) compiler.Limit {
-	if exit.Exceeded != "" || result.Success {
+// signs are what a compiler, or arduino-cli, says when a limit stopped it.
+var signs = []struct {
+	limit compiler.Limit
+	texts []string
+}{
+	{compiler.MemoryLimit, []string{
+		"out of memory allocating", "virtual memory exhausted", "memory exhausted", "Cannot allocate memory", "std::bad_alloc",
+		"runtime: out of memory", "runtime: cannot allocate memory",
+	}},
+	{compiler.CPULimit, []string{"CPU time limit exceeded", "Killed signal terminated program", "internal compiler error: Killed"}},
+	{compiler.DiskLimit, []string{"No space left on device", "File size limit exceeded", "File too large"}},
+}
+
+// exceeded finds out whether a limit ended the build: the sandbox saw it, a
+// compiler says that it was stopped, or arduino-cli, which keeps all that the
+// compilers say, had no more room itself.
+func exceeded(exit sandbox.Exit, got collected) compiler.Limit {
+	if exit.Exceeded != "" || got.result.Success {
 		return exit.Exceeded
 	}
-	for limit, signs := range map[compiler.Limit][]string{
-		compiler.MemoryLimit: {"out of memory allocating", "virtual memory exhausted", "Cannot allocate memory", "std::bad_alloc", "memory exhausted"},
-		compiler.CPULimit:    {"CPU time limit exceeded", "Killed signal terminated program", "internal compiler error: Killed"},
-		compiler.DiskLimit:   {"No space left on device", "File size limit exceeded", "File too large"},
-	} {
-		for _, sign := range signs {
-			if strings.Contains(result.CompilerErr, sign) || strings.Contains(result.Error, sign) {
-				return limit
+	if got.status == 128+int(syscall.SIGXCPU) {
+		return compiler.CPULimit
+	}
+	said := got.result.CompilerErr + got.result.Error
+	if got.result.Error == "" { // no result: it broke down
+		said += got.stderr
+	}
+	for _, s := range signs {
+		for _, text := range s.texts {
+			if strings.Contains(said, text) {
+				return s.limit
 			}
 		}
 	}

@@ -26,7 +26,8 @@ const (
 // collected is what a task handed back.
 type collected struct {
 	result cliResult
-	stderr string
+	status int    // of arduino-cli
+	stderr string // of arduino-cli; its compilers' is in the result
 	files  []compiler.Output
 	dir    *os.Root
 	main   string
@@ -52,15 +53,20 @@ func collect(r io.Reader, dir *os.Root, main string) (collected, error) {
 		}
 		switch m := outputName.FindStringSubmatch(header.Name); {
 		case header.Name == "result.json":
+			// Without a result arduino-cli itself did not get through; see trouble.
 			if err := json.NewDecoder(io.LimitReader(archive, maxResult)).Decode(&c.result); err != nil {
-				return c, fmt.Errorf("arduino-cli's result: %w", err)
+				c.result = cliResult{}
 			}
-		case header.Name == "stderr":
+		case header.Name == "stderr", header.Name == "status":
 			text, err := io.ReadAll(io.LimitReader(archive, 64<<10))
 			if err != nil {
 				return c, err
 			}
-			c.stderr = string(text)
+			if header.Name == "stderr" {
+				c.stderr = string(text)
+			} else {
+				c.status, _ = strconv.Atoi(strings.TrimSpace(string(text)))
+			}
 		case m != nil && len(c.files) < maxOutputs:
 			if isEmptyEEPROM(m[1], header.Size) {
 				continue

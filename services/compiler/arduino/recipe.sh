@@ -17,11 +17,12 @@ read -r fqbn <fqbn
 read -r flags <flags
 /toolchain/bin/arduino-cli --config-file /toolchain/arduino-cli.yaml compile $flags --json --warnings default -b "$fqbn" /job/sketch >result.json 2>stderr
 status=$?
-set --
+echo $status >status
+set -- -C /job result.json stderr status
 if [ $status = 0 ]; then
   cd /job/cache/sketches/*/ || exit 122
   # Link-time optimisation leaves the random name of a temporary file in the debug information.
   sed -i 's|/tmp/cc......\.ltrans|/tmp/ccflota0.ltrans|g' sketch.ino.elf
-  set -- sketch.ino.*
+  set -- "$@" -C "$PWD" sketch.ino.*
 fi
-exec tar -cf - -C /job result.json stderr -C "$PWD" "$@"
+exec tar -cf - "$@"

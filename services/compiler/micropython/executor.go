@@ -63,7 +63,7 @@ func New(cfg Config, box *sandbox.Sandbox) (*Executor, error) {
 	}
 	cfg.Limits = cfg.Limits.Or(DefaultLimits())
 	return &Executor{cfg: cfg, box: box, platforms: []compiler.Platform{{
-		ID: PlatformID, Version: cfg.Toolchain.MicroPython, Name: "MicroPython", Toolchain: cfg.Toolchain.Digest, Boards: boards,
+		ID: PlatformID, Version: cfg.Toolchain.MicroPython, Name: "MicroPython", Toolchain: cfg.Toolchain.With(string(check)), Boards: boards,
 	}}}, nil
 }
 
@@ -104,7 +104,7 @@ func (e *Executor) Execute(ctx context.Context, job compiler.Job, log compiler.L
 	if err != nil {
 		return nil, err
 	}
-	result := &compiler.Result{Toolchain: e.cfg.Toolchain.Digest, Diagnostics: said.diagnostics}
+	result := &compiler.Result{Toolchain: e.platforms[0].Toolchain, Diagnostics: said.diagnostics}
 	defer func() { result.Times = []compiler.PhaseTime{{Phase: compiler.Compile, Took: time.Since(start)}} }()
 	for _, d := range said.diagnostics {
 		log.Line(compiler.Stderr, fmt.Sprintf("%s:%d: %s: %s", d.File, d.Line, d.Severity, d.Message))

@@ -3,6 +3,8 @@
 package toolchain
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -18,6 +20,13 @@ type Root struct {
 	Digest string
 	// MicroPython is the version, "" where there is none.
 	MicroPython string
+}
+
+// With returns the digest of the toolchain together with a recipe that is not in
+// it but also decides what bytes come out.
+func (r Root) With(recipe string) string {
+	sum := sha256.Sum256([]byte(r.Digest + "\n" + recipe))
+	return hex.EncodeToString(sum[:])
 }
 
 // Open reads a laid out toolchain.
