@@ -17,24 +17,28 @@ func Put[T proto.Message](ctx context.Context, c *Conn, b flow.Bucket[T], key st
 	if err != nil {
 		return err
 	}
+	ctx, end := c.connected(ctx)
+	defer end()
 	kv, err := c.bucket(ctx, b.Name)
 	if err != nil {
 		return err
 	}
 	if _, err := kv.Put(ctx, key, data); err != nil {
-		return storeFault(err, "the bucket "+b.Name)
+		return storeFault(ctx, err, "the bucket "+b.Name)
 	}
 	return nil
 }
 
 // Remove deletes a key; a missing one is no error. Error: fault.Unavailable.
 func Remove[T proto.Message](ctx context.Context, c *Conn, b flow.Bucket[T], key string) error {
+	ctx, end := c.connected(ctx)
+	defer end()
 	kv, err := c.bucket(ctx, b.Name)
 	if err != nil {
 		return err
 	}
 	if err := kv.Purge(ctx, key, jetstream.PurgeTTL(markerTTL)); err != nil {
-		return storeFault(err, "the bucket "+b.Name)
+		return storeFault(ctx, err, "the bucket "+b.Name)
 	}
 	return nil
 }
@@ -47,7 +51,7 @@ func (c *Conn) bucket(ctx context.Context, name string) (jetstream.KeyValue, err
 	}
 	kv, err := c.js.KeyValue(ctx, name)
 	if err != nil {
-		return nil, fault.Wrap(err, fault.Unavailable, "the bucket %s does not answer", name)
+		return nil, fault.Wrap(because(ctx, err), fault.Unavailable, "the bucket %s does not answer", name)
 	}
 	c.buckets.Store(name, kv)
 	return kv, nil

@@ -45,9 +45,13 @@ type Conn struct {
 	close context.CancelFunc
 
 	mu sync.Mutex
-	// outage is closed, and replaced, when the connection came back.
-	outage chan struct{}
+	// session ends, with errLost, when the connection is lost; outage when it has
+	// been lost and is back.
+	session, outage       context.Context
+	endSession, endOutage context.CancelCauseFunc
 }
+
+var errLost = errors.New("the connection to NATS was lost")
 
 const reconnectWait = 250 * time.Millisecond
 
@@ -55,8 +59,10 @@ const reconnectWait = 250 * time.Millisecond
 // yet. A wrong password is an error at once.
 func Connect(ctx context.Context, o Options) (*Conn, error) {
 	log := o.Log.Named("bus")
-	c := &Conn{service: o.Service, log: log, outage: make(chan struct{})}
+	c := &Conn{service: o.Service, log: log}
 	c.open, c.close = context.WithCancel(context.Background())
+	c.session, c.endSession = context.WithCancelCause(context.Background())
+	c.outage, c.endOutage = context.WithCancelCause(context.Background())
 	opts := []nats.Option{
 		nats.Name(string(o.Service)),
 		nats.CustomInboxPrefix(flow.InboxPrefix(o.Service)),
@@ -71,11 +77,19 @@ func Connect(ctx context.Context, o Options) (*Conn, error) {
 		// A changed password is no reason to give up: the operator may change it back.
 		nats.IgnoreAuthErrorAbort(),
 		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
+			c.mu.Lock()
+			c.endSession(errLost)
+			c.mu.Unlock()
 			if err != nil { // nil with Close
 				log.Warn("disconnected", zap.Error(err))
 			}
 		}),
-		nats.ReconnectHandler(func(*nats.Conn) { go c.connectedAgain() }),
+		nats.ReconnectHandler(func(*nats.Conn) {
+			c.mu.Lock()
+			c.session, c.endSession = context.WithCancelCause(context.Background())
+			c.mu.Unlock()
+			go c.connectedAgain()
+		}),
 		nats.ErrorHandler(func(_ *nats.Conn, sub *nats.Subscription, err error) {
 			subject := ""
 			if sub != nil {
@@ -122,30 +136,34 @@ func (c *Conn) connectedAgain() {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	close(c.outage)
-	c.outage = make(chan struct{})
+	c.endOutage(errLost)
+	c.outage, c.endOutage = context.WithCancelCause(context.Background())
 }
 
-// afterOutage is closed when the connection has been lost and is back.
-func (c *Conn) afterOutage() <-chan struct{} {
+// connected is ctx that also ends when the connection is lost: what was asked
+// by then will not be answered.
+func (c *Conn) connected(ctx context.Context) (context.Context, func()) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.outage
+	return both(ctx, c.session)
 }
 
 // untilOutage is ctx that also ends when the connection has been lost and is
-// back: what waited for the server before waits in vain.
-func (c *Conn) untilOutage(ctx context.Context) (context.Context, context.CancelFunc) {
-	outage := c.afterOutage()
-	ctx, cancel := context.WithCancel(ctx)
-	go func() {
-		defer cancel()
-		select {
-		case <-outage:
-		case <-ctx.Done():
-		}
-	}()
-	return ctx, cancel
+// back: what waits for news from the server has to ask anew.
+func (c *Conn) untilOutage(ctx context.Context) (context.Context, func()) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return both(ctx, c.outage)
+}
+
+// both is ctx that also ends with other.
+func both(ctx, other context.Context) (context.Context, func()) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	stop := context.AfterFunc(other, func() { cancel(context.Cause(other)) })
+	return ctx, func() {
+		stop()
+		cancel(nil)
+	}
 }
 
 // Close drops the connection. Handlers have been drained by then.
@@ -168,23 +186,20 @@ func (c *Conn) Ready(ctx context.Context) error {
 // growing pause that a new connection cuts short.
 func (c *Conn) insist(ctx context.Context, what string, do func(context.Context) error) error {
 	for pause := 50 * time.Millisecond; ; pause = min(2*pause, 2*time.Second) {
-		again := c.afterOutage()
-		try, cancel := context.WithTimeout(ctx, 10*time.Second)
+		try, end := c.connected(ctx)
+		try, cancel := context.WithTimeout(try, 10*time.Second)
 		err := do(try)
 		cancel()
+		end()
 		if err == nil {
 			return nil
 		}
 		if pause > time.Second {
 			c.log.Warn("still waiting", zap.String("for", what), zap.Error(err))
 		}
-		timer := time.NewTimer(pause)
-		select {
-		case <-timer.C:
-		case <-again:
-		case <-ctx.Done():
-		}
-		timer.Stop()
+		pausing, again := c.untilOutage(ctx)
+		sleep(pausing, pause)
+		again()
 		if ctx.Err() != nil {
 			return fmt.Errorf("%s: %w", what, err)
 		}

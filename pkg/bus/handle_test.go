@@ -127,13 +127,13 @@ func TestLeaseIsRenewed(t *testing.T) {
 	t.Parallel()
 	server, editor, compiler := editorAndCompiler(t)
 	other := server.Connect(flow.Editor)
-	const lease = 300 * time.Millisecond
+	const lease = time.Second
 	var deliveries atomic.Int32
 	done := make(chan error, 9)
 	slow := func(ctx context.Context, _ finished) error {
 		deliveries.Add(1)
 		select {
-		case <-time.After(4 * lease):
+		case <-time.After(2*lease + lease/2):
 		case <-ctx.Done():
 		}
 		done <- ctx.Err()
@@ -145,7 +145,7 @@ func TestLeaseIsRenewed(t *testing.T) {
 	if err := wait(t, done, "the handler"); err != nil {
 		t.Errorf("its context: %v", err)
 	}
-	time.Sleep(2 * lease)
+	time.Sleep(lease)
 	if n := deliveries.Load(); n != 1 {
 		t.Errorf("%d deliveries", n)
 	}
@@ -157,7 +157,7 @@ func TestLeaseLost(t *testing.T) {
 	t.Parallel()
 	server, _, compiler := editorAndCompiler(t)
 	editor := server.Connect(flow.Editor)
-	const lease = 400 * time.Millisecond
+	const lease = 600 * time.Millisecond
 	started, ended := make(chan finished, 9), make(chan time.Time, 9)
 	handle(t, editor, leased(lease), 1, func(ctx context.Context, m finished) error {
 		started <- m

@@ -2,7 +2,9 @@ package bus_test
 
 import (
 	"context"
+	"flag"
 	"fmt"
+	"os"
 	"testing"
 	"time"
 
@@ -20,6 +22,12 @@ const (
 	soon  = 5 * time.Second
 	later = 300 * time.Millisecond
 )
+
+func TestMain(m *testing.M) {
+	flag.Parse()
+	_ = flag.Set("test.parallel", "6") // they wait more than they work
+	os.Exit(m.Run())
+}
 
 type (
 	finished = bus.Message[*compilerv1.BuildFinished]

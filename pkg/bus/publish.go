@@ -32,8 +32,10 @@ func (c *Conn) publish(ctx context.Context, subject, id string, data []byte) err
 	if id != "" {
 		opts = append(opts, jetstream.WithMsgID(id))
 	}
+	ctx, end := c.connected(ctx)
+	defer end()
 	if _, err := c.js.PublishMsg(ctx, msg, opts...); err != nil {
-		return storeFault(err, subject)
+		return storeFault(ctx, err, subject)
 	}
 	return nil
 }
@@ -42,22 +44,32 @@ func (c *Conn) publish(ctx context.Context, subject, id string, data []byte) err
 // out or empty, from a stream that this service owns. A handler that has one of
 // them is not told. Error: fault.Unavailable.
 func Purge[T proto.Message](ctx context.Context, c *Conn, s flow.Subject[T], parts ...string) error {
+	ctx, end := c.connected(ctx)
+	defer end()
 	stream, err := c.js.Stream(ctx, s.Stream.Name)
 	if err == nil {
 		err = stream.Purge(ctx, jetstream.WithPurgeSubject(s.Filter(parts...)))
 	}
 	if err != nil {
-		return fault.Wrap(err, fault.Unavailable, "the stream %s was not purged", s.Stream.Name)
+		return fault.Wrap(because(ctx, err), fault.Unavailable, "the stream %s was not purged", s.Stream.Name)
 	}
 	return nil
 }
 
 // storeFault is why a stream or bucket did not take a message.
-func storeFault(err error, subject string) error {
+func storeFault(ctx context.Context, err error, subject string) error {
 	const messageExceedsMaximum = 10054 // of the server; the client has no name for it
 	var api *jetstream.APIError
 	if errors.Is(err, nats.ErrMaxPayload) || (errors.As(err, &api) && api.ErrorCode == messageExceedsMaximum) {
 		return fault.Wrap(err, fault.TooLarge, "the message for %s is too large", subject)
 	}
-	return fault.Wrap(err, fault.Unavailable, "the message bus did not take %s", subject)
+	return fault.Wrap(because(ctx, err), fault.Unavailable, "the message bus did not take %s", subject)
+}
+
+// because is err, or why its context ended where that is all that err says.
+func because(ctx context.Context, err error) error {
+	if cause := context.Cause(ctx); cause != nil && errors.Is(err, ctx.Err()) {
+		return cause
+	}
+	return err
 }

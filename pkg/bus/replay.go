@@ -2,7 +2,6 @@ package bus
 
 import (
 	"context"
-	"errors"
 
 	"github.com/nats-io/nats.go/jetstream"
 	"go.uber.org/zap"
@@ -13,11 +12,13 @@ import (
 )
 
 // Replay gives f the messages of one subject that its stream keeps now, in
-// order, and returns. An error of f ends it and is returned. Other errors:
-// fault.Unavailable, and that of ctx.
+// order, and returns. An error of f ends it and is returned. Other error:
+// fault.Unavailable.
 func Replay[T proto.Message](ctx context.Context, c *Conn, s flow.Subject[T], f func(Event[T]) error, parts ...string) error {
+	ctx, end := c.connected(ctx)
+	defer end()
 	unavailable := func(err error) error {
-		return fault.Wrap(err, fault.Unavailable, "the stream %s does not answer", s.Stream.Name)
+		return fault.Wrap(because(ctx, err), fault.Unavailable, "the stream %s does not answer", s.Stream.Name)
 	}
 	subject := s.Name(parts...)
 	cons, err := c.js.OrderedConsumer(ctx, s.Stream.Name, jetstream.OrderedConsumerConfig{
@@ -37,7 +38,7 @@ func Replay[T proto.Message](ctx context.Context, c *Conn, s flow.Subject[T], f 
 	for {
 		msg, err := messages.Next(jetstream.NextContext(ctx))
 		if err != nil {
-			return unavailable(errors.Join(err, ctx.Err()))
+			return unavailable(err)
 		}
 		meta, err := msg.Metadata()
 		if err != nil {

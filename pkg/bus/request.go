@@ -39,13 +39,15 @@ func Do[Q, R proto.Message](ctx context.Context, c *Conn, r flow.Request[Q, R], 
 	if err != nil {
 		return none, err
 	}
+	ctx, end := c.connected(ctx)
+	defer end()
 	ctx, cancel := context.WithTimeout(ctx, r.Timeout)
 	defer cancel()
 	msg := &nats.Msg{Subject: r.Subject, Data: data, Header: nats.Header{}}
 	propagation.TraceContext{}.Inject(ctx, propagation.HeaderCarrier(msg.Header))
 	reply, err := c.nc.RequestMsgWithContext(ctx, msg)
 	if err != nil {
-		return none, fault.Wrap(err, fault.Unavailable, "no answer to %s", r.Subject)
+		return none, fault.Wrap(because(ctx, err), fault.Unavailable, "no answer to %s", r.Subject)
 	}
 	if code := reply.Header.Get(headerCode); code != "" {
 		return none, &fault.Error{

@@ -31,9 +31,11 @@ type Event[T proto.Message] struct {
 // the state that the messages are about, and then tails from last, misses
 // nothing. Error: fault.Unavailable.
 func Span(ctx context.Context, c *Conn, s *flow.Stream) (first, last uint64, err error) {
+	ctx, end := c.connected(ctx)
+	defer end()
 	stream, err := c.js.Stream(ctx, s.Name)
 	if err != nil {
-		return 0, 0, fault.Wrap(err, fault.Unavailable, "the stream %s does not answer", s.Name)
+		return 0, 0, fault.Wrap(because(ctx, err), fault.Unavailable, "the stream %s does not answer", s.Name)
 	}
 	state := stream.CachedInfo().State
 	return max(state.FirstSeq, 1), state.LastSeq, nil // a new stream's first is 0

@@ -38,26 +38,30 @@ func Watch[T proto.Message](ctx context.Context, c *Conn, b flow.Bucket[T], read
 	return nil
 }
 
-// Snapshot returns everything that a bucket holds now. Errors: fault.Unavailable,
-// and that of ctx.
+// Snapshot returns everything that a bucket holds now. Error: fault.Unavailable.
 func Snapshot[T proto.Message](ctx context.Context, c *Conn, b flow.Bucket[T]) (map[string]T, error) {
+	ctx, end := c.connected(ctx)
+	defer end()
 	kv, err := c.bucket(ctx, b.Name)
 	if err != nil {
 		return nil, err
 	}
+	unavailable := func(err error) error {
+		return fault.Wrap(because(ctx, err), fault.Unavailable, "the bucket %s cannot be read", b.Name)
+	}
 	updates, err := kv.WatchAll(ctx, jetstream.IgnoreDeletes())
 	if err != nil {
-		return nil, fault.Wrap(err, fault.Unavailable, "the bucket %s cannot be read", b.Name)
+		return nil, unavailable(err)
 	}
-	defer end(updates)
+	defer endWatch(updates)
 	all := map[string]T{}
 	for {
 		select {
 		case <-ctx.Done():
-			return nil, ctx.Err()
+			return nil, unavailable(ctx.Err())
 		case e, open := <-updates.Updates():
 			if !open {
-				return nil, fault.New(fault.Unavailable, "the bucket %s cannot be read", b.Name)
+				return nil, unavailable(errWatchEnded)
 			}
 			if e == nil {
 				return all, nil
@@ -71,8 +75,10 @@ func Snapshot[T proto.Message](ctx context.Context, c *Conn, b flow.Bucket[T]) (
 	}
 }
 
-// end stops a watcher, which ends only when nothing is left to say.
-func end(updates jetstream.KeyWatcher) {
+var errWatchEnded = errors.New("the watch ended")
+
+// endWatch stops a watcher, which ends only when nothing is left to say.
+func endWatch(updates jetstream.KeyWatcher) {
 	_ = updates.Stop()
 	go func() {
 		for range updates.Updates() { //nolint:revive // only to empty it
@@ -106,7 +112,7 @@ func (w *watch[T]) run(ctx context.Context) error {
 	if err != nil {
 		return nil // ctx ended
 	}
-	defer end(updates)
+	defer endWatch(updates)
 
 	before := w.known // keys of the last time that have not come again
 	w.known = map[string]bool{}
@@ -119,7 +125,7 @@ func (w *watch[T]) run(ctx context.Context) error {
 			switch {
 			case !open:
 				w.keep(before)
-				return errors.New("the watch ended")
+				return errWatchEnded
 			case e == nil:
 				for key := range before {
 					w.f(Change[T]{Key: key, Gone: true})
