@@ -356,6 +356,15 @@ export interface components {
             /** @description The device key. */
             key: string;
         };
+        /** @description An Ed25519 key as a JWK. */
+        PublicKey: {
+            kty: string;
+            crv: string;
+            x: string;
+            kid: string;
+            use: string;
+            alg: string;
+        };
         /** @description RFC 9457 problem; code is stable, detail is for people. */
         Problem: {
             type?: string;
@@ -865,7 +874,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Gone */
+            /** @description Gone, and its key with it. */
             204: {
                 headers: {
                     [name: string]: unknown;
@@ -964,14 +973,7 @@ export interface operations {
                 };
                 content: {
                     "application/json": {
-                        keys: {
-                            kty: string;
-                            crv: string;
-                            x: string;
-                            kid: string;
-                            use: string;
-                            alg: string;
-                        }[];
+                        keys: components["schemas"]["PublicKey"][];
                     };
                 };
             };

@@ -630,7 +630,7 @@ export interface operations {
             content: {
                 "application/json": {
                     name?: components["schemas"]["Name"];
-                    /** @description The board to compile for */
+                    /** @description The board to compile for, with options. */
                     fqbn?: string;
                 };
             };

@@ -98,7 +98,7 @@ export interface components {
             name: string;
             tags: string[];
             /**
-             * @description new = never seen; idle = runs what is wanted, or nothing is; the others as in the device protocol.
+             * @description new = never seen; idle = nothing is wanted; wanted = it has said nothing of it yet; the others as in the device protocol.
              * @enum {string}
              */
             state: "new" | "idle" | "wanted" | "downloading" | "verified" | "applied" | "confirmed" | "failed" | "rolled_back";
@@ -312,9 +312,9 @@ export interface operations {
             content: {
                 "application/json": {
                     device: string;
-                    /** @description Make a release of this build */
+                    /** @description Make a release of this build, or take the one that there is. */
                     build?: string;
-                    /** @description Or an existing release */
+                    /** @description Or an existing release, for instance to go back. */
                     release?: string;
                     /** @description For a new release; r<revision> where left out. */
                     version?: string;
@@ -384,7 +384,7 @@ export interface operations {
                     "application/json": {
                         keys: {
                             kid: string;
-                            /** @description 65 bytes */
+                            /** @description 65 bytes, uncompressed P-256 point, base64. */
                             public_key: string;
                         }[];
                     };

@@ -7,7 +7,7 @@ const device: Device = {
 }
 
 test('states are plain words', () => {
-  expect(deviceState(device).label).toBe('Up to date')
+  expect(deviceState(device).label).toBe('Nothing deployed')
   expect(deviceState({ ...device, state: 'downloading', percent: 40 }).label).toBe('Downloading 40 %')
   expect(deviceState({ ...device, revoked: true }).label).toBe('Key revoked')
   expect(stateWords('from_the_future').label).toBe('from_the_future')
@@ -30,6 +30,6 @@ test.each([
   ['', true],
   ['bot kitchen', true],
   ['LAB', true],
-  ['up to date', true],
+  ['nothing deployed', true],
   ['bot_002', false],
 ])('a search for %j', (search, found) => expect(matches(device, search)).toBe(found))

@@ -5,7 +5,7 @@ type State = Device['state']
 
 const words: Record<State, { label: string; tone: Tone }> = {
   new: { label: 'Never seen', tone: 'quiet' },
-  idle: { label: 'Up to date', tone: 'good' },
+  idle: { label: 'Nothing deployed', tone: 'quiet' },
   wanted: { label: 'Update waiting', tone: 'busy' },
   downloading: { label: 'Downloading', tone: 'busy' },
   verified: { label: 'Download verified', tone: 'busy' },
