@@ -2,11 +2,10 @@ package simulator
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"net/http"
-	"slices"
 	"strconv"
 	"time"
 
@@ -14,41 +13,35 @@ import (
 )
 
 const (
-	requestTimeout = 30 * time.Second
-	slotSize       = 4 << 20
-	maxReports     = 8
-	maxTries       = 3
-)
-
-// Fault is what goes wrong with an image once it boots.
-type Fault string
-
-// The faults; they are the protocol's reasons for rolling back.
-const (
-	None      Fault = ""
-	Crash     Fault = "crash"
-	Watchdog  Fault = "watchdog"
-	Selftest  Fault = "selftest"
-	NoCheckin Fault = "no_checkin"
+	defaultSlot    = 4 << 20
+	defaultCheckin = 300 * time.Second
+	// maxTries is how often a new image may be booted without a check-in.
+	maxTries = 3
+	// firstBackoff is the wait after the first failure in a row; it doubles.
+	firstBackoff = 5 * time.Second
 )
 
 // Options change how a device behaves.
 type Options struct {
-	// Poll replaces the server's poll interval; 0 = as the server says.
+	// Poll replaces the server's poll interval, and bounds every other wait; 0 = as
+	// the protocol says.
 	Poll time.Duration
 	// Checkin is T: how long a pending image may take to check in; 0 = 300 s.
 	Checkin time.Duration
+	// SlotSize in bytes; 0 = 4 MiB.
+	SlotSize int64
 	// Judge says what goes wrong with an image; nil = nothing.
 	Judge func(Image) Fault
 	// Print gets a line for everything that happens; nil = nothing is printed.
 	Print func(line string)
-	// HTTP is the client to use; nil = one of its own.
+	// HTTP is the client to use; nil = one that all devices share, or, for a device
+	// that pins a certificate, its own. It must not follow redirects.
 	HTTP *http.Client
 	// Rollback is what the device says of its bootloader; "" = bootloader.
 	Rollback deviceproto.Rollback
 }
 
-// Device is one simulated device.
+// Device is one simulated device. It is used by one goroutine at a time.
 type Device struct {
 	p       Provision
 	o       Options
@@ -57,12 +50,16 @@ type Device struct {
 	state   State
 	k       [32]byte
 	keyID   string
+	nonce   func() string
+
 	clock   time.Duration // the server's clock less ours
 	booted  time.Time
-	failed  int // polls without a check-in, in a row
+	retryAt time.Time     // when the image on trial may be booted again
+	usual   time.Duration // between two polls, as the server said last
+	failed  int           // rounds in a row that ended in an outage
 }
 
-// New starts a device: it boots what its storage holds.
+// New makes a device that boots, with Run, what its storage holds.
 func New(p Provision, storage Storage, o Options) (*Device, error) {
 	if err := p.check(); err != nil {
 		return nil, err
@@ -75,167 +72,187 @@ func New(p Provision, storage Storage, o Options) (*Device, error) {
 		state.Keys = p.Keys
 	}
 	if o.HTTP == nil {
-		o.HTTP = &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+		if o.HTTP, err = p.client(); err != nil {
+			return nil, err
+		}
 	}
 	if o.Checkin == 0 {
-		o.Checkin = 300 * time.Second
+		o.Checkin = defaultCheckin
 	}
-	if o.Print == nil {
-		o.Print = func(string) {}
+	if o.SlotSize == 0 {
+		o.SlotSize = defaultSlot
 	}
 	if o.Rollback == "" {
 		o.Rollback = deviceproto.RollbackBootloader
 	}
 	k := deviceproto.KeyHash(p.Key)
-	d := &Device{p: p, o: o, http: o.HTTP, storage: storage, state: state, k: k, keyID: deviceproto.KeyID(k), booted: time.Now()}
-	return d, nil
+	return &Device{
+		p: p, o: o, http: o.HTTP, storage: storage, state: state, k: k, keyID: deviceproto.KeyID(k),
+		nonce: deviceproto.NewNonce, usual: deviceproto.DefaultWait,
+	}, nil
 }
 
 // Running is the image that runs; its SHA256 is empty for what came by cable.
 func (d *Device) Running() Image { return d.state.Slots[d.state.Active] }
 
-// Run polls until ctx ends.
+// other is the image in the slot that does not run.
+func (d *Device) other() *Image { return &d.state.Slots[1-d.state.Active] }
+
+// Run runs the device until ctx ends. An error is its storage's: a device
+// without one is broken.
 func (d *Device) Run(ctx context.Context) error {
-	d.say("runs %s", d.describe(d.Running()))
+	d.say("runs %s", d.Running())
 	if err := d.boot(); err != nil {
 		return err
 	}
-	for ctx.Err() == nil {
+	for {
 		wait, err := d.step(ctx)
+		if ctx.Err() != nil {
+			return nil
+		}
 		if err != nil {
 			return err
 		}
-		timer := time.NewTimer(wait)
 		select {
 		case <-ctx.Done():
-			timer.Stop()
-		case <-timer.C:
+			return nil
+		case <-time.After(wait):
 		}
 	}
-	return nil
 }
 
-// step polls once, does what the answer says, and returns how long to wait.
-// Its error is the storage's: a device without one is broken.
+// step does one round, and returns how long to wait until the next.
 func (d *Device) step(ctx context.Context) (time.Duration, error) {
-	if d.state.Pending && d.judge() == NoCheckin {
-		return d.awaitCheckin()
+	if d.state.Pending && d.fault() == NoCheckin { // it tries, in vain
+		return d.bounded(d.o.Checkin)
 	}
+	err := d.round(ctx)
+	if r, ok := errors.AsType[*refusal](err); ok && r.link && r.status == http.StatusForbidden {
+		err = d.round(ctx) // for a fresh link, once
+	}
+	if r, ok := errors.AsType[*refusal](err); ok {
+		return d.bounded(d.waitAfter(r))
+	}
+	if err != nil {
+		return 0, err
+	}
+	d.failed = 0
+	if d.state.Pending { // it has just been booted
+		return 0, nil
+	}
+	wait := d.usual + rand.N(d.usual/10+1)
+	if d.state.Tries > 0 {
+		wait = min(wait, max(time.Until(d.retryAt), 0))
+	}
+	return d.bounded(wait)
+}
+
+// round polls once and does what the answer says. Its errors are refusals and
+// the storage's.
+func (d *Device) round(ctx context.Context) error {
 	etag := ""
 	if d.state.Decided > 0 && !d.state.Pending && d.state.Tries == 0 && d.state.Fetch == nil {
 		etag = strconv.Quote(strconv.FormatInt(d.state.Decided, 10))
 	}
 	a, err := d.ask(ctx, http.MethodGet, deviceproto.PathUpdate, etag, nil)
 	if err != nil {
-		return d.outage(err)
+		return err
 	}
-	if !a.checkin {
-		return d.refused(a)
+	if seconds, err := strconv.Atoi(a.header.Get(deviceproto.HeaderPoll)); err == nil && seconds > 0 {
+		d.usual = min(time.Duration(seconds)*time.Second, deviceproto.MaxWait)
 	}
-	d.failed = 0
-	if err := d.checkedIn(ctx); err != nil {
-		return 0, err
+	restarted, err := d.checkedIn()
+	if err != nil || restarted {
+		return err
 	}
 	if a.status == http.StatusOK {
 		if err := d.offered(ctx, a.body); err != nil {
-			return 0, err
+			return err
 		}
 	}
-	if err := d.sendReports(ctx); err != nil {
-		return 0, err
-	}
-	return d.pollIn(a), nil
+	return d.sendReports(ctx)
 }
 
-// pollIn is when to poll next: at once after a restart into a new image.
-func (d *Device) pollIn(a answer) time.Duration {
-	if d.state.Pending {
-		return 0
-	}
-	if d.o.Poll > 0 {
-		return d.o.Poll
-	}
-	seconds, err := strconv.Atoi(a.header.Get(deviceproto.HeaderPoll))
-	if err != nil || seconds < 1 {
-		return deviceproto.DefaultWait
-	}
-	wait := min(time.Duration(seconds)*time.Second, deviceproto.MaxWait)
-	return wait + rand.N(wait/10+1)
-}
-
-// refused handles an answer that is no check-in.
-func (d *Device) refused(a answer) (time.Duration, error) {
-	d.say("the server answers %d", a.status)
-	switch a.status {
+// waitAfter is the protocol's table of what is not as hoped for.
+func (d *Device) waitAfter(r *refusal) time.Duration {
+	switch r.status {
 	case http.StatusUnauthorized:
-		return d.later(deviceproto.MaxWait)
+		d.say("%v", r)
+		return deviceproto.MaxWait
 	case http.StatusTooManyRequests, http.StatusServiceUnavailable:
-		return d.later(retryAfter(a.header))
-	case http.StatusBadRequest, http.StatusForbidden, http.StatusNotFound, http.StatusRequestEntityTooLarge:
-		return d.later(deviceproto.DefaultWait)
+		d.say("%v", r)
+		return retryAfter(r.header)
+	case http.StatusBadRequest, http.StatusForbidden, http.StatusNotFound,
+		http.StatusRequestEntityTooLarge, http.StatusRequestedRangeNotSatisfiable:
+		d.say("%v", r)
+		return d.usual
 	}
-	return d.outage(nil)
-}
-
-// outage backs off: 5 s doubled each time up to an hour, each ± 25 %.
-func (d *Device) outage(err error) (time.Duration, error) {
-	if err != nil && d.failed == 0 {
-		d.say("cannot reach the server: %v", err)
+	if d.failed == 0 {
+		d.say("an outage: %v", r)
 	}
-	wait := min(5*time.Second<<min(d.failed, 10), deviceproto.MaxWait)
+	wait := min(firstBackoff<<min(d.failed, 10), deviceproto.MaxWait)
 	d.failed++
-	return d.later(wait*3/4 + rand.N(wait/2))
+	return wait*3/4 + rand.N(wait/2)
 }
 
-// later waits, but a pending image no longer than it may, and a simulated
-// device in a hurry no longer than its own poll interval.
-func (d *Device) later(wait time.Duration) (time.Duration, error) {
+// bounded makes a wait no longer than a pending image has time, after which the
+// old one boots, nor than a device in a hurry wants.
+func (d *Device) bounded(wait time.Duration) (time.Duration, error) {
 	if d.state.Pending {
 		left := d.o.Checkin - time.Since(d.booted)
 		if left <= 0 {
-			return d.awaitCheckin()
+			return 0, d.noCheckin()
 		}
 		wait = min(wait, left)
 	}
 	if d.o.Poll > 0 {
-		wait = min(wait, max(d.o.Poll, 100*time.Millisecond))
+		wait = min(wait, d.o.Poll)
 	}
 	return wait, nil
 }
 
-// awaitCheckin goes back to the old image once a pending one had its time.
-func (d *Device) awaitCheckin() (time.Duration, error) {
-	if left := d.o.Checkin - time.Since(d.booted); left > 0 {
-		return left, nil
-	}
+// noCheckin goes back to the old image, which shows whether it was the network.
+func (d *Device) noCheckin() error {
 	d.say("no check-in within %v: back to the old image", d.o.Checkin)
+	d.retryAt = time.Now().Add(d.o.Checkin << d.state.Tries)
 	d.state.Tries++
-	return 0, d.restartOther(false)
+	return d.restart(false)
 }
 
-// checkedIn is what an answer with a right MAC means for the image that runs.
-func (d *Device) checkedIn(ctx context.Context) error {
+// checkedIn is what a check-in means for the image that runs, and for one on trial.
+func (d *Device) checkedIn() (restarted bool, err error) {
 	switch {
 	case d.state.Pending:
 		image := d.Running()
-		d.state.Pending, d.state.Tries, d.state.Decided = false, 0, image.Deployment
-		d.state.SecurityVersion = max(d.state.SecurityVersion, image.SecurityVersion)
-		d.say("confirmed %s", d.describe(image))
-		return d.report(ctx, image.Deployment, deviceproto.Confirmed, "")
+		d.state.Pending, d.state.Tries = false, 0
+		return false, d.confirm(image)
 	case d.state.Tries >= maxTries:
-		bad := d.state.Slots[1-d.state.Active]
-		d.state.Tries, d.state.Decided = 0, bad.Deployment
-		d.say("gives %s up: it never checked in", d.describe(bad))
-		return d.report(ctx, bad.Deployment, deviceproto.RolledBack, deviceproto.ReasonNoCheckin)
-	case d.state.Tries > 0:
-		d.say("the old image checks in: try the new one again")
-		return d.restartOther(true)
+		d.say("gives %s up: it never checked in", d.other())
+		return false, d.bad(*d.other(), deviceproto.ReasonNoCheckin)
+	case d.state.Tries > 0 && !time.Now().Before(d.retryAt):
+		d.say("the old image checks in: tries the new one again")
+		return true, d.restart(true)
 	}
-	return nil
+	return false, nil
 }
 
-// restartOther boots the other slot.
-func (d *Device) restartOther(pending bool) error {
+// confirm decides a deployment that runs.
+func (d *Device) confirm(image Image) error {
+	d.say("confirmed %s", image)
+	d.state.Slots[d.state.Active] = image
+	d.state.Decided = image.Deployment
+	d.state.SecurityVersion = max(d.state.SecurityVersion, image.SecurityVersion)
+	return d.keepReport(deviceproto.Report{Deployment: image.Deployment, State: deviceproto.Confirmed})
+}
+
+// bad decides a deployment that is never tried again.
+func (d *Device) bad(image Image, reason deviceproto.Reason) error {
+	d.state.Tries, d.state.Decided = 0, image.Deployment
+	return d.keepReport(deviceproto.Report{Deployment: image.Deployment, State: deviceproto.RolledBack, Reason: reason})
+}
+
+// restart boots the other slot.
+func (d *Device) restart(pending bool) error {
 	d.state.Active, d.state.Pending = 1-d.state.Active, pending
 	if err := d.storage.Save(d.state); err != nil {
 		return err
@@ -246,71 +263,33 @@ func (d *Device) restartOther(pending bool) error {
 // boot starts the active image; a bad pending one ends in the old one again.
 func (d *Device) boot() error {
 	d.booted, d.failed = time.Now(), 0
-	fault := d.judge()
+	fault := d.fault()
 	if !d.state.Pending || fault == None || fault == NoCheckin {
 		return nil
 	}
-	bad := d.Running()
-	d.say("%s: %s; back to the old image", fault, d.describe(bad))
-	d.state.Active, d.state.Pending, d.state.Tries, d.state.Decided = 1-d.state.Active, false, 0, bad.Deployment
-	return d.enqueue(bad.Deployment, deviceproto.RolledBack, deviceproto.Reason(fault), 0)
+	image := d.Running()
+	d.say("%s: %s; back to the old image", fault, image)
+	d.state.Active, d.state.Pending = 1-d.state.Active, false
+	return d.bad(image, deviceproto.Reason(fault))
 }
 
-func (d *Device) judge() Fault {
+// fault is what is wrong with the image that runs.
+func (d *Device) fault() Fault {
 	if d.o.Judge == nil {
 		return None
 	}
 	return d.o.Judge(d.Running())
 }
 
-// report says something now, or keeps it for the next poll.
-func (d *Device) report(ctx context.Context, deployment int64, state deviceproto.State, reason deviceproto.Reason) error {
-	return d.reportPercent(ctx, deployment, state, reason, 0)
+func (i Image) String() string {
+	if i.SHA256 == "" {
+		return "what came by cable"
+	}
+	return fmt.Sprintf("%s (deployment %d, sha256 %s…)", i.Version, i.Deployment, i.SHA256[:8])
 }
 
-func (d *Device) reportPercent(ctx context.Context, deployment int64, state deviceproto.State, reason deviceproto.Reason, percent int64) error {
-	if err := d.enqueue(deployment, state, reason, percent); err != nil {
-		return err
+func (d *Device) say(format string, args ...any) {
+	if d.o.Print != nil {
+		d.o.Print(d.p.ProductID + "  " + fmt.Sprintf(format, args...))
 	}
-	return d.sendReports(ctx)
-}
-
-// enqueue keeps a report until it is answered: the newest of a deployment and
-// state, eight at most.
-func (d *Device) enqueue(deployment int64, state deviceproto.State, reason deviceproto.Reason, percent int64) error {
-	d.state.Reports = slices.DeleteFunc(d.state.Reports, func(r deviceproto.Report) bool {
-		return r.Deployment == deployment && r.State == state
-	})
-	d.state.Reports = append(d.state.Reports, deviceproto.Report{
-		Deployment: deployment, State: state, Reason: reason, Percent: percent,
-		Running: d.Running().SHA256, Version: d.Running().Version,
-		Chip: "simulated", SlotSize: slotSize, Rollback: d.o.Rollback, Agent: "flota-simulator/1.0",
-	})
-	if extra := len(d.state.Reports) - maxReports; extra > 0 {
-		d.state.Reports = d.state.Reports[extra:]
-	}
-	return d.storage.Save(d.state)
-}
-
-func (d *Device) sendReports(ctx context.Context) error {
-	for len(d.state.Reports) > 0 {
-		body, err := json.Marshal(d.state.Reports[0])
-		if err != nil {
-			return err
-		}
-		a, err := d.ask(ctx, http.MethodPost, deviceproto.PathReport, "", body)
-		dropped := a.status == http.StatusBadRequest || a.status == http.StatusRequestEntityTooLarge
-		if err != nil || !a.checkin && !dropped {
-			if err == nil {
-				err = errors.New(http.StatusText(a.status))
-			}
-			d.say("report kept for later: %v", err)
-			return nil
-		}
-		d.state.Reports = d.state.Reports[1:]
-		if err := d.storage.Save(d.state); err != nil {
-			return err
-		}
-	}
-	return nil
 }

@@ -9,28 +9,27 @@ import (
 	"hash"
 	"io"
 	"net/http"
-	"slices"
+	"sync"
 
 	"github.com/flota/flota/pkg/deviceproto"
 )
 
 const (
-	chunk = 32 << 10
-	// steps of a download that are reported, in percent
+	// maxDownloads is how often a download may be complete and wrong.
+	maxDownloads = 3
+	// reportStep is after how many percent a download is reported.
 	reportStep = 25
 )
 
-// errStorage is a storage that fails: the update is given up, not the device.
-var errStorage = errors.New("storage")
+// chunks are what downloads read into; a device that is idle has none.
+var chunks = sync.Pool{New: func() any { return new([32 << 10]byte) }}
 
-// errAgain is a download that goes on at the next poll.
-var errAgain = errors.New("later")
-
-// offered decides about a statement and installs it.
+// offered decides about a statement and installs it. Its errors are refusals and
+// the storage's.
 func (d *Device) offered(ctx context.Context, body []byte) error {
 	offer, err := deviceproto.ParseOffer(body)
 	if err != nil {
-		return d.refuse(ctx, 0, deviceproto.ReasonFormat)
+		return d.refuse(0, deviceproto.ReasonFormat)
 	}
 	keys, err := d.trustedKeys()
 	if err != nil {
@@ -38,13 +37,17 @@ func (d *Device) offered(ctx context.Context, body []byte) error {
 	}
 	s, newKeys, reason := deviceproto.Check(offer.Statement, deviceproto.DeviceState{
 		Workspace: d.p.Workspace, Device: d.p.Device, Groups: d.p.Groups, Board: d.p.Board, Keys: keys,
-		Accepted: d.state.Accepted, SecurityVersion: d.state.SecurityVersion, Slot: slotSize,
+		Accepted: d.state.Accepted, SecurityVersion: d.state.SecurityVersion, Slot: d.o.SlotSize,
 	})
-	if reason != "" {
-		return d.refuse(ctx, s.Deployment, reason)
+	if reason == "" && (len(s.Parts) > 1 || s.Parts[0].Kind != deviceproto.KindApp) {
+		reason = deviceproto.ReasonTooLarge // an empty file: it has no room for any
 	}
-	if d.state.Decided == s.Deployment {
-		return nil // decided a moment ago, by the check-in that came with this answer
+	if reason != "" {
+		return d.refuse(s.Deployment, reason)
+	}
+	image := Image{Deployment: s.Deployment, Version: s.Version, SHA256: s.Parts[0].SHA256, SecurityVersion: s.SecurityVersion}
+	if s.Deployment == d.state.Decided || d.state.Tries > 0 && image == *d.other() {
+		return nil // it is decided since it was asked for, or waits for its next trial
 	}
 	d.state.Accepted = s.Deployment
 	if newKeys != nil {
@@ -53,13 +56,10 @@ func (d *Device) offered(ctx context.Context, body []byte) error {
 			d.state.Keys = append(d.state.Keys, deviceproto.FormatPublicKey(key))
 		}
 	}
-	image := Image{Deployment: s.Deployment, Version: s.Version, SHA256: s.Parts[0].SHA256, SecurityVersion: s.SecurityVersion}
+	d.state.Tries = 0
 	if image.SHA256 == d.Running().SHA256 {
-		d.state.Slots[d.state.Active] = image
-		d.state.Decided, d.state.Fetch = s.Deployment, nil
-		d.state.SecurityVersion = max(d.state.SecurityVersion, s.SecurityVersion)
-		d.say("confirmed %s, which runs already", d.describe(image))
-		return d.report(ctx, s.Deployment, deviceproto.Confirmed, "")
+		d.state.Fetch = nil
+		return d.confirm(image)
 	}
 	if err := d.storage.Save(d.state); err != nil {
 		return err
@@ -67,12 +67,16 @@ func (d *Device) offered(ctx context.Context, body []byte) error {
 	return d.install(ctx, image, s.Parts[0].Size, offer.Link)
 }
 
-func (d *Device) refuse(ctx context.Context, deployment int64, reason deviceproto.Reason) error {
+// refuse decides a deployment that was not installed; 0 = its number is not known.
+func (d *Device) refuse(deployment int64, reason deviceproto.Reason) error {
 	d.say("refuses deployment %d: %s", deployment, reason)
 	if deployment > 0 {
-		d.state.Decided, d.state.Fetch = deployment, nil
+		d.state.Decided = deployment
 	}
-	return d.report(ctx, deployment, deviceproto.Failed, reason)
+	if d.state.Fetch != nil && d.state.Fetch.Deployment == deployment {
+		d.state.Fetch = nil
+	}
+	return d.keepReport(deviceproto.Report{Deployment: deployment, State: deviceproto.Failed, Reason: reason})
 }
 
 func (d *Device) trustedKeys() ([]*ecdsa.PublicKey, error) {
@@ -87,139 +91,132 @@ func (d *Device) trustedKeys() ([]*ecdsa.PublicKey, error) {
 	return keys, nil
 }
 
-// install downloads into the slot that does not run, checks, and restarts.
+// install downloads into the slot that does not run, checks, and restarts. What
+// that slot holds already is not fetched.
 func (d *Device) install(ctx context.Context, image Image, size int64, link string) error {
+	if d.other().SHA256 == image.SHA256 {
+		return d.apply(ctx, image)
+	}
 	if d.state.Fetch == nil || d.state.Fetch.Image != image {
 		d.state.Fetch = &Fetch{Image: image}
+		*d.other() = Image{}
 	}
-	d.say("downloads %s, %d bytes", d.describe(image), size)
-	for range 3 {
-		sum, err := d.download(ctx, size, link)
-		switch {
-		case errors.Is(err, errAgain):
-			d.say("the download goes on later: %v", err)
-			return d.storage.Save(d.state)
-		case errors.Is(err, errStorage):
-			return d.refuse(ctx, image.Deployment, deviceproto.ReasonStorage)
-		case err != nil:
+	d.say("downloads %s, %d of %d bytes are there", image, d.state.Fetch.Offset, size)
+	for {
+		reason, err := d.download(ctx, size, link)
+		if err != nil {
+			d.say("the download stops: %v", err)
+			if saved := d.storage.Save(d.state); saved != nil {
+				return saved
+			}
 			return err
-		case sum == image.SHA256:
+		}
+		if reason == "" {
 			return d.apply(ctx, image)
 		}
-		d.say("what was downloaded has another digest")
-		d.state.Fetch = &Fetch{Image: image}
+		d.say("the download is no good: %s", reason)
+		d.state.Fetch.again()
+		if d.state.Fetch.Failed++; d.state.Fetch.Failed == maxDownloads {
+			return d.refuse(image.Deployment, reason)
+		}
 	}
-	return d.refuse(ctx, image.Deployment, deviceproto.ReasonDigest)
 }
 
+// apply makes the other slot, which holds the image, the one to run.
 func (d *Device) apply(ctx context.Context, image Image) error {
 	d.state.Fetch = nil
-	d.state.Slots[1-d.state.Active] = image
-	if err := d.report(ctx, image.Deployment, deviceproto.Verified, ""); err != nil {
-		return err
+	*d.other() = image
+	d.say("verified; restarts into %s", image)
+	for _, state := range []deviceproto.State{deviceproto.Verified, deviceproto.Applied} {
+		if err := d.report(ctx, deviceproto.Report{Deployment: image.Deployment, State: state}); err != nil {
+			return err
+		}
 	}
-	if err := d.report(ctx, image.Deployment, deviceproto.Applied, ""); err != nil {
-		return err
-	}
-	d.say("verified; restarts into %s", d.describe(image))
-	return d.restartOther(true)
+	return d.restart(true)
 }
 
-// download fetches what is missing and returns the digest of the whole.
-func (d *Device) download(ctx context.Context, size int64, link string) (string, error) {
-	h, err := d.state.Fetch.resume()
+// download fetches what is missing. The reason is empty for the right bytes;
+// errors are refusals and the storage's.
+func (d *Device) download(ctx context.Context, size int64, link string) (deviceproto.Reason, error) {
+	f := d.state.Fetch
+	h, err := f.resume()
 	if err != nil {
-		return "", err
+		return deviceproto.ReasonStorage, nil
 	}
-	if d.state.Fetch.Offset < size {
-		if err := d.report(ctx, d.state.Fetch.Deployment, deviceproto.Downloading, ""); err != nil {
+	if f.Offset < size {
+		if err := d.reportProgress(ctx, size); err != nil {
 			return "", err
 		}
-		res, err := d.image(ctx, link, d.state.Fetch.Offset)
+		res, err := d.image(ctx, link, f.Offset)
+		if r, ok := errors.AsType[*refusal](err); ok && r.status == http.StatusRequestedRangeNotSatisfiable {
+			f.again() // not the same question twice
+		}
 		if err != nil {
-			return "", fmt.Errorf("%w: %w", errAgain, err)
+			return "", err
 		}
 		defer res.Body.Close()
-		if err := d.receive(ctx, res, size, &h); err != nil {
+		if h, err = f.accept(res, size, h); err != nil {
+			return "", err
+		}
+		if reason, err := d.receive(ctx, res.Body, size, h); reason != "" || err != nil {
+			return reason, err
+		}
+	}
+	if hex.EncodeToString(h.Sum(nil)) != f.SHA256 {
+		return deviceproto.ReasonDigest, nil
+	}
+	return "", nil
+}
+
+// accept checks that an answer is what was asked for, or the whole, and returns
+// the hash of what comes before it.
+func (f *Fetch) accept(res *http.Response, size int64, h hash.Hash) (hash.Hash, error) {
+	switch {
+	case res.StatusCode == http.StatusOK && res.ContentLength == size:
+		f.again()
+		return f.resume()
+	case res.StatusCode == http.StatusPartialContent && res.ContentLength == size-f.Offset &&
+		res.Header.Get("Content-Range") == fmt.Sprintf("bytes %d-%d/%d", f.Offset, size-1, size):
+		return h, nil
+	}
+	return nil, &refusal{link: true, err: fmt.Errorf("the link answers %d with %d bytes, %q, for %d from %d on",
+		res.StatusCode, res.ContentLength, res.Header.Get("Content-Range"), size, f.Offset)}
+}
+
+// receive writes what comes, and keeps how far it is where that is to be stored.
+func (d *Device) receive(ctx context.Context, body io.Reader, size int64, h hash.Hash) (deviceproto.Reason, error) {
+	f := d.state.Fetch
+	chunk := chunks.Get().(*[32 << 10]byte)
+	defer chunks.Put(chunk)
+	offset, said := f.Offset, f.Offset*100/size/reportStep
+	for offset < size {
+		n, err := io.ReadFull(body, chunk[:min(int64(len(chunk)), size-offset)])
+		if n > 0 {
+			if d.storage.WriteSlot(1-d.state.Active, offset, chunk[:n]) != nil {
+				return deviceproto.ReasonStorage, nil
+			}
+			h.Write(chunk[:n])
+			offset += int64(n)
+		}
+		step := offset * 100 / size / reportStep
+		if err == nil && (step == said || offset == size) {
+			continue
+		}
+		if kept := f.keep(offset, h); kept != nil {
+			return "", kept
+		}
+		if err != nil {
+			return "", &refusal{link: true, err: err}
+		}
+		said = step
+		if err := d.reportProgress(ctx, size); err != nil {
 			return "", err
 		}
 	}
-	return hex.EncodeToString(h.Sum(nil)), nil
+	return "", f.keep(offset, h)
 }
 
-func (d *Device) receive(ctx context.Context, res *http.Response, size int64, h *hash.Hash) error {
+func (d *Device) reportProgress(ctx context.Context, size int64) error {
 	f := d.state.Fetch
-	switch {
-	case res.StatusCode == http.StatusOK && res.ContentLength == size:
-		if f.Offset > 0 { // the server does not resume: from the beginning
-			*f = Fetch{Image: f.Image}
-			*h, _ = f.resume()
-		}
-	case res.StatusCode == http.StatusPartialContent &&
-		res.Header.Get("Content-Range") == fmt.Sprintf("bytes %d-%d/%d", f.Offset, size-1, size):
-	default:
-		return fmt.Errorf("%w: the link answers %d", errAgain, res.StatusCode)
-	}
-	said := f.Offset * 100 / size / reportStep
-	buffer := make([]byte, chunk)
-	for f.Offset < size {
-		n, err := io.ReadFull(res.Body, buffer[:min(chunk, size-f.Offset)])
-		if n > 0 {
-			if werr := d.storage.WriteSlot(1-d.state.Active, f.Offset, buffer[:n]); werr != nil {
-				return fmt.Errorf("%w: %w", errStorage, werr)
-			}
-			(*h).Write(buffer[:n])
-			if kerr := f.keep(f.Offset+int64(n), *h); kerr != nil {
-				return kerr
-			}
-		}
-		if err != nil {
-			return fmt.Errorf("%w: %w", errAgain, err)
-		}
-		if step := f.Offset * 100 / size / reportStep; step > said && f.Offset < size {
-			said = step
-			if err := d.reportPercent(ctx, f.Deployment, deviceproto.Downloading, "", f.Offset*100/size); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
-}
-
-func (d *Device) describe(i Image) string {
-	if i.SHA256 == "" {
-		return "what came by cable"
-	}
-	return fmt.Sprintf("%s (deployment %d, sha256 %s…)", i.Version, i.Deployment, i.SHA256[:8])
-}
-
-func (d *Device) say(format string, args ...any) {
-	d.o.Print(d.p.ProductID + "  " + fmt.Sprintf(format, args...))
-}
-
-// Faults reads "crash", or "<sha256 prefix>=crash": what goes wrong with every
-// new image, or with that one.
-func Faults(text string) (func(Image) Fault, error) {
-	prefix, fault, found := cutLast(text, '=')
-	if !found {
-		prefix, fault = "", text
-	}
-	if !slices.Contains([]Fault{Crash, Watchdog, Selftest, NoCheckin}, Fault(fault)) {
-		return nil, fmt.Errorf("no such fault: %q (crash, watchdog, selftest or no_checkin)", fault)
-	}
-	return func(i Image) Fault {
-		if i.SHA256 == "" || len(i.SHA256) < len(prefix) || i.SHA256[:len(prefix)] != prefix {
-			return None
-		}
-		return Fault(fault)
-	}, nil
-}
-
-func cutLast(s string, sep byte) (before, after string, found bool) {
-	for i := len(s) - 1; i >= 0; i-- {
-		if s[i] == sep {
-			return s[:i], s[i+1:], true
-		}
-	}
-	return "", s, false
+	return d.report(ctx, deviceproto.Report{Deployment: f.Deployment, State: deviceproto.Downloading, Percent: f.Offset * 100 / size})
 }

@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/flota/flota/pkg/deviceproto"
 )
@@ -24,14 +25,15 @@ type State struct {
 	Active  int      `json:"active"`
 	Slots   [2]Image `json:"slots"`
 	Pending bool     `json:"pending"`
-	// Tries counts how often the image of the other slot was booted without a check-in.
+	// Tries counts how often the image on trial was booted without a check-in. It
+	// is the pending one, or waits in the other slot.
 	Tries int `json:"tries"`
 
 	Fetch   *Fetch               `json:"fetch,omitempty"`
 	Reports []deviceproto.Report `json:"reports,omitempty"`
 }
 
-// Image is what a slot holds.
+// Image is what a slot holds; without a digest it is unknown, or half-written.
 type Image struct {
 	Deployment      int64  `json:"deployment"`
 	Version         string `json:"version"`
@@ -44,14 +46,17 @@ type Fetch struct {
 	Image
 	Offset int64  `json:"offset"`
 	Hash   []byte `json:"hash"`
+	// Failed counts how often it was complete and wrong, or could not be written.
+	Failed int `json:"failed"`
 }
 
 // Storage is a device's flash. A slot is written from its beginning on.
 type Storage interface {
+	// Load returns the zero State for a new device.
 	Load() (State, error)
 	// Save replaces the state as one step.
 	Save(State) error
-	// WriteSlot writes at an offset of a slot.
+	// WriteSlot writes at an offset of a slot, and drops what was behind it.
 	WriteSlot(slot int, offset int64, data []byte) error
 }
 
@@ -62,7 +67,7 @@ type Disk struct{ Dir string }
 func (d Disk) Load() (s State, err error) {
 	raw, err := os.ReadFile(filepath.Join(d.Dir, "state.json"))
 	if errors.Is(err, fs.ErrNotExist) {
-		return s, os.MkdirAll(d.Dir, 0o700)
+		return s, nil
 	}
 	if err != nil {
 		return s, err
@@ -74,6 +79,9 @@ func (d Disk) Load() (s State, err error) {
 func (d Disk) Save(s State) error {
 	raw, err := json.MarshalIndent(s, "", " ")
 	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(d.Dir, 0o700); err != nil {
 		return err
 	}
 	path := filepath.Join(d.Dir, "state.json")
@@ -107,13 +115,22 @@ func (d Disk) SlotFile(slot int) string {
 type Memory struct{ state State }
 
 // Load implements Storage.
-func (m *Memory) Load() (State, error) { return m.state, nil }
+func (m *Memory) Load() (State, error) { return m.state.clone(), nil }
 
 // Save implements Storage.
-func (m *Memory) Save(s State) error { m.state = s; return nil }
+func (m *Memory) Save(s State) error { m.state = s.clone(); return nil }
 
 // WriteSlot implements Storage.
 func (*Memory) WriteSlot(int, int64, []byte) error { return nil }
+
+func (s State) clone() State {
+	if s.Fetch != nil {
+		fetch := *s.Fetch
+		s.Fetch = &fetch
+	}
+	s.Reports = slices.Clone(s.Reports)
+	return s
+}
 
 // resume returns the hash of the bytes that a download has already.
 func (f *Fetch) resume() (hash.Hash, error) {
@@ -130,3 +147,6 @@ func (f *Fetch) keep(offset int64, h hash.Hash) (err error) {
 	f.Hash, err = h.(encoding.BinaryMarshaler).MarshalBinary()
 	return err
 }
+
+// again begins a download from 0.
+func (f *Fetch) again() { f.Offset, f.Hash = 0, nil }

@@ -2,7 +2,7 @@
 //
 //	flota-simulator run --provision bot_001.json
 //	flota-simulator run --provision fleet.json --memory --poll 1s
-//	flota-simulator image --dir bot_001 >installed.bin
+//	flota-simulator image --dir devices/bot_001 >installed.bin
 package main
 
 import (
@@ -11,8 +11,6 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"net"
-	"net/http"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -26,37 +24,29 @@ import (
 	"github.com/flota/flota/pkg/deviceproto"
 )
 
+const usage = `usage: flota-simulator run --provision FILE [--dir DIR | --memory] [--poll 1s] [--checkin 5m] [--bad crash]
+       flota-simulator image --dir DIR >FILE`
+
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	var err error
-	switch command, args := argument(os.Args); command {
-	case "run":
-		err = run(ctx, args)
-	case "image":
-		err = image(args, os.Stdout)
-	default:
-		fmt.Fprintln(os.Stderr, "usage: flota-simulator run --provision FILE [--dir DIR | --memory] [--poll 1s] [--checkin 5m] [--bad crash]\n"+
-			"       flota-simulator image --dir DIR >FILE")
-		os.Exit(2)
+	err := errors.New(usage)
+	switch {
+	case len(os.Args) > 1 && os.Args[1] == "run":
+		err = run(ctx, os.Args[2:])
+	case len(os.Args) > 1 && os.Args[1] == "image":
+		err = image(os.Args[2:], os.Stdout)
 	}
+	stop()
 	if err != nil && !errors.Is(err, flag.ErrHelp) {
 		fmt.Fprintln(os.Stderr, "flota-simulator:", err)
 		os.Exit(1)
 	}
 }
 
-func argument(args []string) (string, []string) {
-	if len(args) < 2 {
-		return "", nil
-	}
-	return args[1], args[2:]
-}
-
 func run(ctx context.Context, args []string) error {
 	flags := flag.NewFlagSet("run", flag.ContinueOnError)
 	provision := flags.String("provision", "", "the provisioning `file` of a device, or an array of them")
-	dir := flags.String("dir", "", "where the devices keep slots and state (default: beside the provisioning file)")
+	dir := flags.String("dir", "", "where the devices keep slots and state, a folder each (default: devices, beside the provisioning file)")
 	memory := flags.Bool("memory", false, "keep nothing on disk: for thousands of devices")
 	poll := flags.Duration("poll", 0, "poll this often instead of as the server says")
 	checkin := flags.Duration("checkin", 5*time.Minute, "how long a new image may take to check in")
@@ -66,23 +56,26 @@ func run(ctx context.Context, args []string) error {
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
+	if *provision == "" || flags.NArg() > 0 {
+		return errors.New(usage)
+	}
 	provisions, err := simulator.ReadProvisions(*provision)
 	if err != nil {
 		return err
 	}
-	o := simulator.Options{Poll: *poll, Checkin: *checkin, HTTP: client(), Rollback: deviceproto.Rollback(*rollback)}
+	o := simulator.Options{Poll: *poll, Checkin: *checkin, Rollback: deviceproto.Rollback(*rollback)}
+	switch o.Rollback {
+	case deviceproto.RollbackBootloader, deviceproto.RollbackAgentOnly, deviceproto.RollbackNone:
+	default:
+		return errors.New("--rollback must be bootloader, agent-only or none")
+	}
 	if *bad != "" {
 		if o.Judge, err = simulator.Faults(*bad); err != nil {
 			return err
 		}
 	}
 	if !*quiet {
-		var mu sync.Mutex
-		o.Print = func(line string) {
-			mu.Lock()
-			defer mu.Unlock()
-			fmt.Println(time.Now().Format("15:04:05.000"), line)
-		}
+		o.Print = printer(os.Stdout)
 	}
 	if *dir == "" {
 		*dir = filepath.Join(filepath.Dir(*provision), "devices")
@@ -98,30 +91,35 @@ func run(ctx context.Context, args []string) error {
 		if err != nil {
 			return fmt.Errorf("%s: %w", p.ProductID, err)
 		}
-		group.Go(func() error { return device.Run(ctx) })
+		group.Go(func() error {
+			if err := device.Run(ctx); err != nil {
+				return fmt.Errorf("%s: %w", p.ProductID, err)
+			}
+			return nil
+		})
 	}
 	return group.Wait()
 }
 
-// client is one for all devices: connections are kept and bounded.
-func client() *http.Client {
-	return &http.Client{
-		Transport: &http.Transport{
-			DialContext:         (&net.Dialer{Timeout: 10 * time.Second}).DialContext,
-			MaxConnsPerHost:     512,
-			MaxIdleConnsPerHost: 512,
-			IdleConnTimeout:     90 * time.Second,
-			DisableCompression:  true,
-		},
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+// printer prints lines of many devices, each with the time.
+func printer(out io.Writer) func(string) {
+	var mu sync.Mutex
+	return func(line string) {
+		mu.Lock()
+		defer mu.Unlock()
+		fmt.Fprintln(out, time.Now().Format("15:04:05.000"), line)
 	}
 }
 
+// image writes out what a device runs.
 func image(args []string, out io.Writer) error {
 	flags := flag.NewFlagSet("image", flag.ContinueOnError)
 	dir := flags.String("dir", "", "the device's folder")
 	if err := flags.Parse(args); err != nil {
 		return err
+	}
+	if *dir == "" || flags.NArg() > 0 {
+		return errors.New(usage)
 	}
 	disk := simulator.Disk{Dir: *dir}
 	state, err := disk.Load()

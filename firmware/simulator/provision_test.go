@@ -1,0 +1,146 @@
+package simulator
+
+import (
+	"bytes"
+	"crypto/x509"
+	"encoding/json"
+	"encoding/pem"
+	"io"
+	"log"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+func write(t *testing.T, v any) (path string) {
+	t.Helper()
+	raw, ok := v.(string)
+	if !ok {
+		text, err := json.Marshal(v)
+		if err != nil {
+			t.Fatal(err)
+		}
+		raw = string(text)
+	}
+	path = filepath.Join(t.TempDir(), "bot_001.json")
+	if err := os.WriteFile(path, []byte(raw), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func TestReadProvisions(t *testing.T) {
+	good := newServer(t).enrol("bot_001")
+	changed := func(change func(*Provision)) Provision {
+		p := good
+		change(&p)
+		return p
+	}
+	for name, c := range map[string]struct {
+		file any
+		n    int
+		err  string
+	}{
+		"one":                        {good, 1, ""},
+		"a list":                     {[]Provision{good, good}, 2, ""},
+		"an empty one":               {[]Provision{}, 0, "no device"},
+		"no JSON":                    {"hello", 0, "not a provisioning file"},
+		"a number":                   {"7", 0, "not a provisioning file"},
+		"unknown fields are ignored": {strings.Replace(mustJSON(t, good), "{", `{"wifi":"x",`, 1), 1, ""},
+		"no server":                  {changed(func(p *Provision) { p.Server = "" }), 0, "server"},
+		"server with a path":         {changed(func(p *Provision) { p.Server += "/" }), 0, "server"},
+		"server without scheme":      {changed(func(p *Provision) { p.Server = "flota.local:80" }), 0, "server"},
+		"no workspace":               {changed(func(p *Provision) { p.Workspace = "" }), 0, "workspace"},
+		"no device":                  {changed(func(p *Provision) { p.Device = "" }), 0, "device is missing"},
+		"no product ID":              {changed(func(p *Provision) { p.ProductID = "" }), 0, "product_id"},
+		"a path for product ID":      {changed(func(p *Provision) { p.ProductID = "../x" }), 0, "product_id"},
+		"two dots for a name":        {changed(func(p *Provision) { p.ProductID = ".." }), 0, "product_id"},
+		"no board":                   {changed(func(p *Provision) { p.Board = "" }), 0, "board"},
+		"no key":                     {changed(func(p *Provision) { p.Key = "secret" }), 0, "key is not"},
+		"no signing keys":            {changed(func(p *Provision) { p.Keys = nil }), 0, "keys"},
+		"three signing keys":         {changed(func(p *Provision) { p.Keys = append(p.Keys, p.Keys[0]) }), 0, "keys"},
+		"signing key of nothing":     {changed(func(p *Provision) { p.Keys = []string{"AAAA"} }), 0, "keys"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			all, err := ReadProvisions(write(t, c.file))
+			if len(all) != c.n || (err == nil) != (c.err == "") || err != nil && !strings.Contains(err.Error(), c.err) {
+				t.Errorf("%d devices, %v", len(all), err)
+			}
+			if err != nil && strings.Contains(err.Error(), good.Key) {
+				t.Error("the error tells the key")
+			}
+		})
+	}
+	if _, err := ReadProvisions(filepath.Join(t.TempDir(), "none")); err == nil {
+		t.Error("a file that is not there was read")
+	}
+}
+
+func mustJSON(t *testing.T, v any) string {
+	t.Helper()
+	text, err := json.Marshal(v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+func TestFaults(t *testing.T) {
+	one := Image{SHA256: digest([]byte("one"))}
+	for text, want := range map[string]Fault{
+		"crash": Crash, "no_checkin": NoCheckin, one.SHA256[:4] + "=watchdog": Watchdog, "0000=selftest": None, one.SHA256 + "=selftest": Selftest,
+	} {
+		judge, err := Faults(text)
+		if err != nil || judge(one) != want || judge(Image{}) != None {
+			t.Errorf("%s: %v", text, err)
+		}
+	}
+	for _, text := range []string{"", "explode", "=", "0000=", "0000=explode"} {
+		if _, err := Faults(text); err == nil {
+			t.Errorf("%q is no fault", text)
+		}
+	}
+}
+
+// A pinned certificate is trusted, and nothing else.
+func TestPinnedCertificate(t *testing.T) {
+	s := newServer(t)
+	https := httptest.NewUnstartedServer(s)
+	https.Config.ErrorLog = log.New(io.Discard, "", 0)
+	https.StartTLS()
+	defer https.Close()
+	p := s.enrol("bot_001")
+	p.Server = https.URL
+	var ca bytes.Buffer
+	if err := pem.Encode(&ca, &pem.Block{Type: "CERTIFICATE", Bytes: https.Certificate().Raw}); err != nil {
+		t.Fatal(err)
+	}
+	step := func(ca string) int {
+		t.Helper()
+		p.CA = ca
+		d, err := New(p, &Memory{}, Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := d.step(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		return d.failed
+	}
+	if step(ca.String()) != 0 {
+		t.Error("the pinned certificate is not trusted")
+	}
+	if step("") == 0 {
+		t.Error("another certificate is trusted")
+	}
+	p.CA = "none"
+	if _, err := New(p, &Memory{}, Options{}); err == nil {
+		t.Error("a certificate that is none was taken")
+	}
+	if _, ok := NewClient(x509.NewCertPool()).Transport.(*http.Transport); !ok {
+		t.Error("not a client of this package")
+	}
+}
