@@ -46,7 +46,7 @@ setup-lint: setup
 
 web: $(WEB)/dist/.built ## build the web editor
 
-$(WEB)/dist/.built: $(shell find $(WEB)/src $(WEB)/index.html $(WEB)/package-lock.json $(WEB)/vite.config.ts 2>/dev/null)
+$(WEB)/dist/.built: $(shell find $(WEB)/src $(WEB)/public $(WEB)/scripts $(WEB)/index.html $(WEB)/package-lock.json $(WEB)/vite.config.ts 2>/dev/null)
 	@deploy/setup/web.sh
 
 clean: ## remove what make built in this folder (not the cache)

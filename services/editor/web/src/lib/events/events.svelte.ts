@@ -54,12 +54,28 @@ export function on<N extends keyof Events>(name: N, listener: Listener<N>): () =
   return () => void listeners[name].delete(listener)
 }
 
+const hiddenFor = 30_000 // before a page that nobody sees gives its connection back
+let wanted = false
+let timer: ReturnType<typeof setTimeout> | undefined
+
+document.addEventListener('visibilitychange', () => {
+  clearTimeout(timer)
+  if (!wanted) return
+  if (document.hidden) timer = setTimeout(() => stream.pause(), hiddenFor)
+  else stream.start()
+})
+
 export const events = {
   start() {
+    wanted = true
     current = 'connecting'
     stream.start()
   },
-  stop: () => stream.stop(),
+  stop() {
+    wanted = false
+    clearTimeout(timer)
+    stream.stop()
+  },
   watch: (build: string) => stream.watch(build),
   retry: () => stream.retry(),
 }

@@ -121,6 +121,27 @@ test('a reset says to read everything anew, from a new position', () => {
   expect(p.stream.url).toBe('/events?after=900')
 })
 
+test('a paused stream goes on behind the last event', () => {
+  const p = page()
+  p.stream.start()
+  p.last().emit('build', '{}', '7')
+  p.stream.pause()
+  expect(p.last().closed).toBe(true)
+  p.stream.watch('b1')
+  expect(p.sources).toHaveLength(1)
+  p.stream.start()
+  expect(p.last().url).toBe('/events?build=b1&after=7')
+  expect(p.onReset).not.toHaveBeenCalled()
+})
+
+test('a pause without a position may have swallowed events', () => {
+  const p = page()
+  p.stream.start()
+  p.stream.pause()
+  p.stream.start()
+  expect(p.onReset).toHaveBeenCalledTimes(1)
+})
+
 test('after stop nothing is opened any more', async () => {
   const p = page()
   p.stream.start()

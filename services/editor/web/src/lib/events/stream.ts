@@ -39,19 +39,33 @@ export class EventStream {
   #pause = firstPause
   #timer: ReturnType<typeof setTimeout> | undefined
   #running = false
+  #paused = false
 
   constructor(options: Options) {
     this.#options = options
   }
 
+  /** Opens the stream, where it was paused behind the last event. */
   start() {
     if (this.#running) return
     this.#running = true
     this.#open()
+    if (this.#paused && !this.#lastId) this.#options.onReset()
+    this.#paused = false
   }
 
+  /** Gives the connection back for a while: a browser has six for all its tabs. */
+  pause() {
+    if (!this.#running) return
+    this.#running = false
+    this.#paused = true
+    this.#close()
+  }
+
+  /** Ends the stream for good; a later start knows nothing of it. */
   stop() {
     this.#running = false
+    this.#paused = false
     this.#close()
     this.#lastId = ''
     this.#build = ''
