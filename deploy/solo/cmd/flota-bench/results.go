@@ -1,0 +1,152 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Result is one figure of results.json.
+type Result struct {
+	Value float64 `json:"value"`
+	Unit  string  `json:"unit"`
+	Runs  int     `json:"runs"`
+	How   string  `json:"how"`
+}
+
+// figures are what this command measures, in the order of RESULTS.md; other
+// keys of results.json belong to others and stay as they are.
+var figures = []struct{ key, title, goal string }{
+	{"build.libs0.vs_plain", "Blink for an Uno, warm core, a sketch not seen before: request → link ready, against plain `arduino-cli compile --json`", "≤ 1.3"},
+	{"build.libs0.virtual.vs_plain", "the same for the virtual ESP32", "recorded"},
+	{"build.libs0.s", "the same in seconds, Uno", "recorded"},
+	{"build.cold.s", "the same, cold core (a board whose core was not compiled beforehand)", "recorded"},
+	{"build.repeat.s", "the same build asked again", "recorded"},
+	{"solo.ready.s", "start of the process → everything answers", "≤ 1.0"},
+	{"solo.idle.mb", "resident memory when idle, without the compiler", "≤ 150"},
+	{"poll.vs_nethttp", "polls per second with nothing new, one core, against a bare net/http handler that does the same check", "≥ 0.8"},
+	{"poll.signed.vs_nethttp", "the same with signed requests and answers", "recorded"},
+	{"poll.vs_nginx", "against nginx answering 304 for a static file, one worker", "≥ 0.28"},
+	{"poll.per_s", "polls per second on one core", "recorded"},
+	{"download.hot.vs_s3", "downloads of a 1 MB image that many devices fetch, against GET from the S3 server", "≥ 1.0"},
+	{"download.hot.vs_nginx", "against nginx with sendfile", "recorded"},
+	{"durability.publish.vs_default", "JetStream publishes per second with every message on disk, against the default", "recorded"},
+	{"fleet.update1000.s", "1,000 simulated devices (1 s poll) told of a release → all confirmed", "recorded, none lost"},
+	{"loop.edit_to_running.s", "save → compiled → installed → confirmed on a simulated device (1 s poll)", "≤ 5"},
+}
+
+// results are the figures of this run over those of earlier ones.
+type results struct {
+	dir    string
+	all    map[string]Result
+	broken []string
+}
+
+func openResults(dir string) (*results, error) {
+	r := &results{dir: dir, all: map[string]Result{}}
+	raw, err := os.ReadFile(filepath.Join(dir, "results.json"))
+	if os.IsNotExist(err) {
+		return r, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	return r, json.Unmarshal(raw, &r.all)
+}
+
+func (r *results) set(key string, value float64, unit string, runs int, how string) {
+	r.all[key] = Result{Value: value, Unit: unit, Runs: runs, How: how}
+	fmt.Printf("  %-32s %s\n", key, show(r.all[key]))
+}
+
+func show(r Result) string {
+	switch {
+	case r.Value >= 100:
+		return fmt.Sprintf("%.0f %s", r.Value, r.Unit)
+	case r.Value >= 1:
+		return fmt.Sprintf("%.2f %s", r.Value, r.Unit)
+	}
+	return fmt.Sprintf("%.3f %s", r.Value, r.Unit)
+}
+
+func (r *results) save() error {
+	raw, err := json.MarshalIndent(r.all, "", "  ")
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(filepath.Join(r.dir, "results.json"), append(raw, '\n'), 0o644); err != nil {
+		return err
+	}
+	page, err := os.ReadFile(filepath.Join(r.dir, "RESULTS.md"))
+	if err != nil && !os.IsNotExist(err) {
+		return err
+	}
+	return os.WriteFile(filepath.Join(r.dir, "RESULTS.md"), []byte(render(string(page), r.table())), 0o644)
+}
+
+const (
+	beginMark = "<!-- bench:begin -->"
+	endMark   = "<!-- bench:end -->"
+)
+
+// render replaces what stands between the markers; the text around it is people's.
+func render(page, table string) string {
+	before, rest, found := strings.Cut(page, beginMark)
+	_, after, closed := strings.Cut(rest, endMark)
+	if !found || !closed {
+		before, after = "# Results\n\n", "\n"
+	}
+	return before + beginMark + "\n" + table + endMark + after
+}
+
+func (r *results) table() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "Measured %s on %s. Command: `make bench`.\n\n", time.Now().UTC().Format("2006-01-02"), machine())
+	b.WriteString("| key | what | goal | measured | runs | how |\n|---|---|---|---|---|---|\n")
+	for _, f := range figures {
+		if got, ok := r.all[f.key]; ok {
+			fmt.Fprintf(&b, "| `%s` | %s | %s | **%s** | %d | %s |\n", f.key, f.title, f.goal, show(got), got.Runs, got.How)
+		}
+	}
+	return b.String()
+}
+
+func machine() string {
+	cpu := "an unknown processor"
+	if raw, err := os.ReadFile("/proc/cpuinfo"); err == nil {
+		for line := range strings.Lines(string(raw)) {
+			if name, ok := strings.CutPrefix(line, "model name\t: "); ok {
+				cpu = strings.TrimSpace(name)
+				break
+			}
+		}
+	}
+	kernel, _ := exec.Command("uname", "-sr").Output()
+	return fmt.Sprintf("%d × %s, %s, %s", runtime.NumCPU(), cpu, strings.TrimSpace(string(kernel)), runtime.Version())
+}
+
+func median(v []float64) float64 {
+	if len(v) == 0 {
+		return 0
+	}
+	s := slices.Sorted(slices.Values(v))
+	if n := len(s); n%2 == 0 {
+		return (s[n/2-1] + s[n/2]) / 2
+	}
+	return s[len(s)/2]
+}
+
+// ratios divides pair by pair.
+func ratios(a, b []float64) []float64 {
+	out := make([]float64, len(a))
+	for i := range a {
+		out[i] = a[i] / b[i]
+	}
+	return out
+}
