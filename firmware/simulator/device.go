@@ -105,20 +105,17 @@ func (d *Device) Run(ctx context.Context) error {
 	if err := d.boot(); err != nil {
 		return err
 	}
-	for {
+	for ctx.Err() == nil {
 		wait, err := d.step(ctx)
-		if ctx.Err() != nil {
-			return nil
-		}
 		if err != nil {
 			return err
 		}
 		select {
 		case <-ctx.Done():
-			return nil
 		case <-time.After(wait):
 		}
 	}
+	return nil
 }
 
 // step does one round, and returns how long to wait until the next.

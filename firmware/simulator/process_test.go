@@ -49,20 +49,20 @@ func command(t *testing.T) func(args ...string) *exec.Cmd {
 
 // output is a process's, to be looked at while it runs.
 type output struct {
-	mu sync.Mutex
-	bytes.Buffer
+	mu  sync.Mutex
+	all bytes.Buffer
 }
 
 func (o *output) Write(p []byte) (int, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	return o.Buffer.Write(p)
+	return o.all.Write(p)
 }
 
 func (o *output) text() string {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	return o.String()
+	return o.all.String()
 }
 
 func (o *output) until(t *testing.T, text string) {

@@ -73,7 +73,7 @@ func TestRequestVectors(t *testing.T) {
 	sent := 0
 	for _, c := range read[vectors.Request](t, "request.json") {
 		r := c.Request.Request()
-		if c.Verdict != "accepted" || r.Time != strconv.FormatInt(c.Now, 10) || r.Method != "GET" && r.Method != "POST" {
+		if c.Verdict != "accepted" || r.Time != strconv.FormatInt(c.Now, 10) || r.Method != http.MethodGet && r.Method != http.MethodPost {
 			continue
 		}
 		synctest.Test(t, func(t *testing.T) {

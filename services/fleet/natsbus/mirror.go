@@ -38,12 +38,9 @@ func Mirror(ctx context.Context, c *bus.Conn, f *fleet.Fleet, log *zap.Logger) e
 		})
 	})
 	group.Go(func() error {
-		for {
+		for ctx.Err() == nil {
 			wait := mirrorInterval
-			if err := mirror(ctx, c, f); err != nil {
-				if ctx.Err() != nil {
-					return nil
-				}
+			if err := mirror(ctx, c, f); err != nil && ctx.Err() == nil {
 				log.Warn("the read models are not compared yet", zap.Error(err))
 				wait = mirrorRetry
 			}
@@ -54,10 +51,8 @@ func Mirror(ctx context.Context, c *bus.Conn, f *fleet.Fleet, log *zap.Logger) e
 			case <-timer.C:
 			}
 			timer.Stop()
-			if ctx.Err() != nil {
-				return nil
-			}
 		}
+		return nil
 	})
 	return group.Wait()
 }

@@ -30,7 +30,7 @@ func main() {
 		if err != nil {
 			return err
 		}
-		defer db.Close()
+		defer func() { _ = db.Close() }()
 		return fleetd.Run(ctx, cfg.Config, fleetd.Deps{Log: log, Bus: conn, DB: db, Serve: cfg.Server(log)})
 	})
 }
