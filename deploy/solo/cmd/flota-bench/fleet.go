@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -14,7 +15,7 @@ import (
 )
 
 // fleet updates a thousand devices and counts that none is lost.
-func fleet(ctx context.Context, b *bench) error {
+func fleet(ctx context.Context, b *bench) (err error) {
 	const n = 1000
 	s, c, err := b.solo(ctx, true)
 	if err != nil {
@@ -39,7 +40,7 @@ func fleet(ctx context.Context, b *bench) error {
 	if err != nil {
 		return err
 	}
-	defer devices.Stop()
+	defer func() { err = errors.Join(err, devices.Stop()) }()
 	// Enrolment travels apart: wait until the last twin is there.
 	for _, p := range products {
 		if _, err := c.WaitDevice(ctx, p.Product.Device, func(fleetapi.Device) bool { return true }); err != nil {

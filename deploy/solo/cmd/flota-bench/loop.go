@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"time"
@@ -14,7 +15,7 @@ import (
 
 // loop measures what somebody at the editor waits for: save, compile, deploy,
 // and a device that runs it.
-func loop(ctx context.Context, b *bench) error {
+func loop(ctx context.Context, b *bench) (err error) {
 	s, c, err := b.solo(ctx, true)
 	if err != nil {
 		return err
@@ -24,7 +25,7 @@ func loop(ctx context.Context, b *bench) error {
 	if err != nil {
 		return err
 	}
-	defer devices.Stop()
+	defer func() { err = errors.Join(err, devices.Stop()) }()
 	device := products[0].Product.Device
 	project, err := c.CreateProject(ctx, "loop", "blink")
 	if err != nil {

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"runtime"
 	"slices"
@@ -43,9 +42,8 @@ var figures = []struct{ key, title, goal string }{
 
 // results are the figures of this run over those of earlier ones.
 type results struct {
-	dir    string
-	all    map[string]Result
-	broken []string
+	dir string
+	all map[string]Result
 }
 
 func openResults(dir string) (*results, error) {
@@ -127,8 +125,8 @@ func machine() string {
 			}
 		}
 	}
-	kernel, _ := exec.Command("uname", "-sr").Output()
-	return fmt.Sprintf("%d × %s, %s, %s", runtime.NumCPU(), cpu, strings.TrimSpace(string(kernel)), runtime.Version())
+	kernel, _ := os.ReadFile("/proc/sys/kernel/osrelease")
+	return fmt.Sprintf("%d × %s, Linux %s, %s", runtime.NumCPU(), cpu, strings.TrimSpace(string(kernel)), runtime.Version())
 }
 
 func median(v []float64) float64 {
