@@ -27,7 +27,7 @@ up: ## the separate services with Docker Compose
 	docker compose up --build --scale compiler=$(or $(COMPILERS),2)
 
 bench: build ## measure; writes deploy/bench/RESULTS.md and results.json
-	@deploy/bench/run.sh
+	@deploy/bench/run.sh $(ARGS)
 
 cores: ## install the ESP32 and RP2040 cores from their board managers (needs the internet)
 	@deploy/toolchain/cores.sh
