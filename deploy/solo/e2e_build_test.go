@@ -63,10 +63,10 @@ func TestExamplesCompile(t *testing.T) {
 	}
 }
 
-func (s *server) buildExample(t *testing.T, example editorapi.Example) editorapi.Build {
-	project, err := s.admin.CreateProject(t.Context(), example.Name, example.Id)
+func (p *product) buildExample(t *testing.T, example editorapi.Example) editorapi.Build {
+	project, err := p.admin.CreateProject(t.Context(), example.Name, example.Id)
 	require.NoError(t, err)
-	return s.build(project.Id, solotest.BuildWish{})
+	return p.build(project.Id, solotest.BuildWish{})
 }
 
 // digests are those of the outputs that count: an ELF file or a map is for people.
@@ -163,21 +163,21 @@ func TestCancel(t *testing.T) {
 	require.Equal(t, editorapi.BuildStateCancelled, again.State)
 }
 
-func (s *server) waitSlots(wanted func(free, slots int) bool) {
-	s.t.Helper()
-	require.Eventually(s.t, func() bool {
-		farm, err := s.admin.Boards(s.t.Context())
+func (p *product) waitSlots(wanted func(free, slots int) bool) {
+	p.t.Helper()
+	require.Eventually(p.t, func() bool {
+		farm, err := p.admin.Boards(p.t.Context())
 		return err == nil && wanted(farm.Free, farm.Slots)
 	}, 20*time.Second, 20*time.Millisecond)
 }
 
-func (s *server) waitPhase(build string, phase editorapi.BuildPhase) {
-	s.t.Helper()
-	ctx := within(s.t, patience)
+func (p *product) waitPhase(build string, phase editorapi.BuildPhase) {
+	p.t.Helper()
+	ctx := within(p.t, patience)
 	for {
-		b, err := s.admin.GetBuild(ctx, build)
-		require.NoError(s.t, err)
-		require.False(s.t, solotest.Final(b), "%s: ended before", b.State)
+		b, err := p.admin.GetBuild(ctx, build)
+		require.NoError(p.t, err)
+		require.False(p.t, solotest.Final(b), "%s: ended before", b.State)
 		if b.Phase != nil && *b.Phase == phase {
 			return
 		}

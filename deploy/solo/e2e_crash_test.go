@@ -36,26 +36,15 @@ const (
 func TestKilledAtRandomMomentsNothingIsLost(t *testing.T) {
 	s := startFarm(t)
 	random := seeded(t)
-	w := newWork(t, s)
+	w := newWork(t, &s.product, "bot")
 	for range kills {
-		round, stop := context.WithCancel(t.Context())
-		var people sync.WaitGroup
-		for _, busy := range []func(context.Context){w.edit, w.build, w.register, w.deploy} {
-			people.Go(func() {
-				for round.Err() == nil {
-					busy(round)
-				}
-			})
-		}
-		time.Sleep(time.Duration(100+random.IntN(1400)) * time.Millisecond)
-		s.Kill()
-		stop()
-		people.Wait()
+		w.during(t.Context(), func() {
+			time.Sleep(time.Duration(100+random.IntN(1400)) * time.Millisecond)
+			s.Kill()
+		})
 		require.NoError(t, s.Start(t.Context()))
 	}
 	w.check(within(t, 2*takeOver))
-	t.Logf("%d kills; acknowledged: %d saves, %d builds, %d products, %d deployments, %d reports",
-		kills, w.saves, len(w.builds), len(w.products), len(w.deployments), len(w.reports.acknowledged()))
 }
 
 // seeded is a generator whose seed is printed; FLOTA_TEST_SEED sets it.
@@ -74,7 +63,7 @@ func seeded(t *testing.T) *rand.Rand {
 // acknowledged. Each field belongs to one goroutine until check.
 type work struct {
 	t *testing.T
-	s *server
+	s *product
 
 	project string // edited
 	saves   int
@@ -94,7 +83,7 @@ type work struct {
 	devices     []*solotest.Devices
 }
 
-func newWork(t *testing.T, s *server) *work {
+func newWork(t *testing.T, s *product, prefix string) *work {
 	t.Helper()
 	w := &work{t: t, s: s, deployments: map[int64]string{}, wanted: map[string]int64{}, reports: &reports{}}
 	ctx := within(t, patience)
@@ -113,7 +102,7 @@ func newWork(t *testing.T, s *server) *work {
 		w.good = append(w.good, s.build(deployed.Id, solotest.BuildWish{}).Id)
 	}
 	for i := range 8 {
-		bot := s.register(fmt.Sprintf("bot_%03d", i))
+		bot := s.register(fmt.Sprintf("%s_%03d", prefix, i))
 		w.bots = append(w.bots, bot.Product.Device)
 		device, err := solotest.RunDevices(t.Context(), []simulator.Provision{s.provision(bot, blinkBoard)}, nil, simulator.Options{
 			Poll: 100 * time.Millisecond, HTTP: &http.Client{Transport: sender{w.reports, bot.Product.Device}},
@@ -122,6 +111,23 @@ func newWork(t *testing.T, s *server) *work {
 		w.devices = append(w.devices, device)
 	}
 	return w
+}
+
+// during lets everybody be busy while something is done.
+func (w *work) during(ctx context.Context, do func()) {
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	var people sync.WaitGroup
+	for _, busy := range []func(context.Context){w.edit, w.build, w.register, w.deploy} {
+		people.Go(func() {
+			for ctx.Err() == nil {
+				busy(ctx)
+			}
+		})
+	}
+	do()
+	stop()
+	people.Wait()
 }
 
 func (w *work) edit(ctx context.Context) {
@@ -238,6 +244,8 @@ func (w *work) check(ctx context.Context) {
 	}
 	require.NotEmpty(w.t, w.builds)
 	require.NotEmpty(w.t, w.deployments)
+	w.t.Logf("acknowledged and there: %d saves, %d builds, %d products, %d deployments, %d reports",
+		w.saves, len(w.builds), len(w.products), len(w.deployments), len(w.reports.acknowledged()))
 }
 
 // reports are those that were acknowledged.

@@ -104,8 +104,11 @@ func TestAProductsSession(t *testing.T) {
 			_, err := holder.Register(ctx, solotest.NewProduct{ID: "bot_003"})
 			return err
 		},
-		"rotate":     func(ctx context.Context) error { _, err := holder.RotateKey(ctx, mine.Product.Device); return err },
-		"make token": func(ctx context.Context) error { _, err := holder.CreateToken(ctx, "x", authapi.RoleViewer); return err },
+		"rotate": func(ctx context.Context) error { _, err := holder.RotateKey(ctx, mine.Product.Device); return err },
+		"make token": func(ctx context.Context) error {
+			_, err := holder.CreateToken(ctx, "x", authapi.RoleViewer)
+			return err
+		},
 		"another's events": func(ctx context.Context) error {
 			return holder.Events(ctx, secretBuild.Id, "", func(solotest.Event) error { return errors.New("let in") })
 		},

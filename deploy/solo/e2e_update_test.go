@@ -121,11 +121,11 @@ func TestABadImageRollsBack(t *testing.T) {
 }
 
 // build builds and must succeed.
-func (s *server) build(project string, wish solotest.BuildWish) editorapi.Build {
-	s.t.Helper()
-	b := s.tryBuild(project, wish)
+func (p *product) build(project string, wish solotest.BuildWish) editorapi.Build {
+	p.t.Helper()
+	b := p.tryBuild(project, wish)
 	if b.State != editorapi.BuildStateSucceeded {
-		lines, _ := s.admin.BuildLog(s.t.Context(), b.Id)
+		lines, _ := p.admin.BuildLog(p.t.Context(), b.Id)
 		var text strings.Builder
 		for _, l := range lines {
 			text.WriteString(l.Text + "\n")
@@ -134,41 +134,41 @@ func (s *server) build(project string, wish solotest.BuildWish) editorapi.Build 
 		if b.Message != nil {
 			message = *b.Message
 		}
-		require.FailNow(s.t, "the build is "+string(b.State), "%s\n%s", message, text.String())
+		require.FailNow(p.t, "the build is "+string(b.State), "%s\n%s", message, text.String())
 	}
 	return b
 }
 
-func (s *server) tryBuild(project string, wish solotest.BuildWish) editorapi.Build {
-	s.t.Helper()
-	b, err := s.admin.Build(s.t.Context(), project, wish)
-	require.NoError(s.t, err)
-	b, err = s.admin.WaitBuild(within(s.t, 2*time.Minute), b.Id)
-	require.NoError(s.t, err)
+func (p *product) tryBuild(project string, wish solotest.BuildWish) editorapi.Build {
+	p.t.Helper()
+	b, err := p.admin.Build(p.t.Context(), project, wish)
+	require.NoError(p.t, err)
+	b, err = p.admin.WaitBuild(within(p.t, 2*time.Minute), b.Id)
+	require.NoError(p.t, err)
 	return b
 }
 
-func (s *server) register(productID string) authapi.NewProduct {
-	s.t.Helper()
-	made, err := s.admin.Register(s.t.Context(), solotest.NewProduct{ID: productID})
-	require.NoError(s.t, err)
+func (p *product) register(productID string) authapi.NewProduct {
+	p.t.Helper()
+	made, err := p.admin.Register(p.t.Context(), solotest.NewProduct{ID: productID})
+	require.NoError(p.t, err)
 	// The fleet hears of it a moment later.
-	_, err = s.admin.WaitDevice(within(s.t, patience), made[0].Product.Device, func(fleetapi.Device) bool { return true })
-	require.NoError(s.t, err)
+	_, err = p.admin.WaitDevice(within(p.t, patience), made[0].Product.Device, func(fleetapi.Device) bool { return true })
+	require.NoError(p.t, err)
 	return made[0]
 }
 
-func (s *server) provision(p authapi.NewProduct, board string) simulator.Provision {
-	s.t.Helper()
-	provision, err := s.admin.Provision(s.t.Context(), p, board)
-	require.NoError(s.t, err)
+func (p *product) provision(device authapi.NewProduct, board string) simulator.Provision {
+	p.t.Helper()
+	provision, err := p.admin.Provision(p.t.Context(), device, board)
+	require.NoError(p.t, err)
 	return provision
 }
 
 // deploy wants a build on a device that is known already.
-func (s *server) deploy(device, build string) fleetapi.Deployment {
-	s.t.Helper()
-	d, err := s.admin.Deploy(s.t.Context(), solotest.DeployWish{Device: device, Build: build})
-	require.NoError(s.t, err)
+func (p *product) deploy(device, build string) fleetapi.Deployment {
+	p.t.Helper()
+	d, err := p.admin.Deploy(p.t.Context(), solotest.DeployWish{Device: device, Build: build})
+	require.NoError(p.t, err)
 	return d
 }

@@ -47,7 +47,13 @@ func TestMain(m *testing.M) {
 
 // binaries builds the product's commands, once in a run.
 var binaries = sync.OnceValues(func() (solotest.Binaries, error) {
-	return solotest.BuildBinaries(context.Background(), scratch, "./deploy/solo/cmd/flota-solo", "./firmware/simulator/cmd/flota-simulator")
+	packages := []string{"./deploy/solo/cmd/flota-solo", "./firmware/simulator/cmd/flota-simulator"}
+	if os.Getenv("FLOTA_TEST_SEPARATE") != "" {
+		for _, service := range []string{"auth", "editor", "compiler", "artifact", "fleet"} {
+			packages = append(packages, "./services/"+service+"/cmd/"+service)
+		}
+	}
+	return solotest.BuildBinaries(context.Background(), scratch, packages...)
 })
 
 func binary(t testing.TB, name string) string {
@@ -71,6 +77,11 @@ func toolchain(t testing.TB) string {
 // stop with 0, in time, and its log must hold no secret.
 type server struct {
 	*solotest.Solo
+	product
+}
+
+// product is an installation of either shape, as its administrator uses it.
+type product struct {
 	t     testing.TB
 	seen  *secrets
 	admin *solotest.Client
@@ -105,7 +116,7 @@ func startFresh(t testing.TB, o solotest.SoloOptions) *server {
 	if o.Data == "" {
 		o.Data = filepath.Join(t.TempDir(), "data")
 	}
-	s := &server{t: t, seen: &secrets{}}
+	s := &server{product: product{t: t, seen: &secrets{}}}
 	var err error
 	s.Solo, err = solotest.StartSolo(t.Context(), o)
 	require.NoError(t, err)
