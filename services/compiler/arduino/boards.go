@@ -81,6 +81,7 @@ func readProperties(file string) (properties, error) {
 		if key = strings.TrimSpace(key); !ok || key == "" || key[0] == '#' {
 			continue
 		}
+		key = strings.Replace(key, ".linux", "", 1) // what holds on this system only, as arduino-cli takes it
 		if _, known := p.value[key]; !known {
 			p.keys = append(p.keys, key)
 		}

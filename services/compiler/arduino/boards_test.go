@@ -29,6 +29,10 @@ b.menu.size.big=Big one
 b.menu.size.big.build.x=1
 b.menu.size.small=Small
 b.menu.speed.80=80 MHz
+b.menu.speed.80.linux.build.f=for Linux
+b.menu.speed.160.linux=160 MHz
+b.menu.speed.160.macosx=160 MHz, too
+b.menu.speed.240.windows=240 MHz
 b.build.mcu=m
 a.name=Board A
 hidden.name=Hidden
@@ -41,7 +45,7 @@ generic.build.mcu=no name, no board
 	}
 	got, _ := json.Marshal(p.Boards)
 	want := `[{"FQBN":"acme:chip:b","Name":"Board B","Kind":"arduino","Options":[` +
-		`{"ID":"speed","Label":"Speed","Values":[{"ID":"80","Label":"80 MHz"}]},` +
+		`{"ID":"speed","Label":"Speed","Values":[{"ID":"80","Label":"80 MHz"},{"ID":"160","Label":"160 MHz"}]},` +
 		`{"ID":"size","Label":"Size","Values":[{"ID":"big","Label":"Big one"},{"ID":"small","Label":"Small"}]}]},` +
 		`{"FQBN":"acme:chip:a","Name":"Board A","Kind":"arduino","Options":null}]`
 	if string(got) != want {
