@@ -10,6 +10,7 @@ import (
 	"io"
 	"net/http"
 	"sync"
+	"time"
 
 	"github.com/flota/flota/pkg/deviceproto"
 )
@@ -17,8 +18,10 @@ import (
 const (
 	// maxDownloads is how often a download may be complete and wrong.
 	maxDownloads = 3
-	// reportStep is after how many percent a download is reported.
-	reportStep = 25
+	// saveStep is after how many percent of a download its state is stored, and
+	// reportEvery how often it is reported at most.
+	saveStep    = 25
+	reportEvery = time.Second
 )
 
 // chunks are what downloads read into; a device that is idle has none.
@@ -188,7 +191,7 @@ func (d *Device) receive(ctx context.Context, body io.Reader, size int64, h hash
 	f := d.state.Fetch
 	chunk := chunks.Get().(*[32 << 10]byte)
 	defer chunks.Put(chunk)
-	offset, said := f.Offset, f.Offset*100/size/reportStep
+	offset, saved, reported := f.Offset, f.Offset*100/size/saveStep, time.Now()
 	for offset < size {
 		n, err := io.ReadFull(body, chunk[:min(int64(len(chunk)), size-offset)])
 		if n > 0 {
@@ -198,8 +201,8 @@ func (d *Device) receive(ctx context.Context, body io.Reader, size int64, h hash
 			h.Write(chunk[:n])
 			offset += int64(n)
 		}
-		step := offset * 100 / size / reportStep
-		if err == nil && (step == said || offset == size) {
+		step := offset * 100 / size / saveStep
+		if err == nil && (step == saved || offset == size) {
 			continue
 		}
 		if kept := f.keep(offset, h); kept != nil {
@@ -208,8 +211,13 @@ func (d *Device) receive(ctx context.Context, body io.Reader, size int64, h hash
 		if err != nil {
 			return "", &refusal{link: true, err: err}
 		}
-		said = step
-		if err := d.reportProgress(ctx, size); err != nil {
+		saved = step
+		if time.Since(reported) < reportEvery {
+			err = d.storage.Save(d.state)
+		} else {
+			err, reported = d.reportProgress(ctx, size), time.Now()
+		}
+		if err != nil {
 			return "", err
 		}
 	}

@@ -8,11 +8,14 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/flota/flota/pkg/deviceproto"
 )
 
 // build builds flota-simulator, once for all tests.
@@ -117,22 +120,32 @@ func TestCommand(t *testing.T) {
 	}
 	installed(one)
 
-	// Killed when it reports half of the next one.
-	reached := make(chan struct{})
+	// Killed when it has half of the next one.
 	s.mu.Lock()
 	s.before = func(w http.ResponseWriter, r *http.Request) bool {
-		state, err := Disk{folder}.Load()
-		if err == nil && state.Fetch != nil && state.Fetch.Offset > int64(len(two)/2) && reached != nil {
-			close(reached)
-			reached = nil
-			_ = run.Process.Kill()
+		if !strings.HasPrefix(r.URL.Path, deviceproto.PathImage) {
+			return false
 		}
-		return false
+		w.Header().Set("Content-Length", strconv.Itoa(len(two)))
+		_, _ = w.Write(two[:len(two)*2/3])
+		_ = http.NewResponseController(w).Flush()
+		<-r.Context().Done()
+		return true
 	}
 	s.mu.Unlock()
-	reachedHalf := reached
 	s.want(p, 8, two)
-	<-reachedHalf
+	half := func() bool {
+		state, err := Disk{folder}.Load()
+		return err == nil && state.Fetch != nil && state.Fetch.Offset >= int64(len(two)/2)
+	}
+	for end := time.Now().Add(20 * time.Second); !half(); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("not half of it came:\n%s", out.text())
+		}
+	}
+	if err := run.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
 	_ = run.Wait()
 	s.mu.Lock()
 	s.before = nil

@@ -89,7 +89,7 @@ func handler(cfg Config, deps Deps, f *fleet.Fleet, verifier *identity.Verifier)
 	})
 	who := identity.Middleware(verifier, keyfeed.Exchange(deps.Bus), identity.PlainCookie(cfg.PublicURL.Scheme != "https"))
 	base := httpserve.BasePath(spec.Servers[0].URL)
-	api := e.Group("", echo.WrapMiddleware(who), httpserve.ValidateRequests(spec))
+	api := e.Group("", echo.WrapMiddleware(who), echo.WrapMiddleware(identity.Known), httpserve.ValidateRequests(spec))
 	httpapi.RegisterHandlersWithBaseURL(api, httpapi.NewStrictHandler(httpapi.API{Fleet: f}, nil), base)
 	return e, nil
 }
