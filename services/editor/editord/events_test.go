@@ -2,6 +2,7 @@ package editord_test
 
 import (
 	"fmt"
+	"net/http"
 	"slices"
 	"strings"
 	"testing"
@@ -211,4 +212,30 @@ func TestTheStreamEndsWithTheTokenAndWithTheService(t *testing.T) {
 	if took := time.Since(begin); took > 2*time.Second {
 		t.Errorf("the service took %s to stop", took)
 	}
+}
+
+// Whoever opens one stream after the other is stopped, and others are not.
+func TestEventStreamsAreBounded(t *testing.T) {
+	k := start(t)
+	hoarder := k.token(product("d1"))
+	const most = 32
+	var open []*listener
+	for range most {
+		open = append(open, k.listen(hoarder, "", ""))
+	}
+	if l := k.listen(hoarder, "", ""); l.status != http.StatusTooManyRequests {
+		t.Errorf("one more: %d", l.status)
+	}
+	if l := k.listen(k.token(person(identity.Owner)), "", ""); l.status != http.StatusOK {
+		t.Errorf("somebody else: %d", l.status)
+	}
+	open[0].cancel()
+	open[0].ended()
+	for range 100 { // the server notices soon
+		if l := k.listen(hoarder, "", ""); l.status == http.StatusOK {
+			return
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	t.Error("the place of a closed stream stays taken")
 }

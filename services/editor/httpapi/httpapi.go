@@ -27,6 +27,8 @@ type API struct {
 	Streams  Streams
 	// Stopping ends when the service stops: event streams end with it.
 	Stopping context.Context
+
+	watching watchers
 }
 
 var _ StrictServerInterface = (*API)(nil)
@@ -47,7 +49,7 @@ func (a *API) Register(e *echo.Echo, who func(http.Handler) http.Handler) error 
 	if err != nil {
 		return err
 	}
-	group := e.Group(Base, echo.WrapMiddleware(who))
+	group := e.Group(Base, echo.WrapMiddleware(who), echo.WrapMiddleware(identity.Known))
 	// Registered by hand: the generated handler knows no write deadlines.
 	group.GET(events, a.stream)
 	checked := group.Group("", validText, httpserve.ValidateRequests(spec))

@@ -55,6 +55,11 @@ func (a *API) stream(c echo.Context) error {
 	if err != nil {
 		return err
 	}
+	leave, ok := a.watching.enter(who.Subject)
+	if !ok {
+		return fault.New(fault.RateLimited, "you have %d event streams open already; close one", maxWatching)
+	}
+	defer leave()
 	var watched *editor.Build
 	if id := c.QueryParam("build"); id != "" {
 		if watched, _, err = a.build(r.Context(), id, identity.Viewer); err != nil {
