@@ -132,7 +132,7 @@ func (t *throttle) giveBack(key string) {
 	b.tokens = min(t.burst, b.tokens+1)
 	if now := t.clock(); b.at.After(now) {
 		b.at = now
-		b.locks--
+		b.locks = max(b.locks-1, 0) // 0 where only the clock went back
 	}
 }
 

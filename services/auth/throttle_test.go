@@ -133,3 +133,15 @@ func TestThrottleIsBounded(t *testing.T) {
 		t.Errorf("remembers %d keys", n)
 	}
 }
+
+// A clock that goes back looks like a lock; giving back must not count below none.
+func TestThrottleWhenTheClockGoesBack(t *testing.T) {
+	now := time.Unix(1e9, 0)
+	throttle := newThrottle(func() time.Time { return now }, 4, time.Minute, time.Second, time.Minute)
+	_, _ = throttle.take("a"), throttle.take("a")
+	now = now.Add(-time.Minute)
+	throttle.giveBack("a")
+	for range 4 {
+		_ = throttle.take("a")
+	}
+}
