@@ -37,7 +37,7 @@ func mount(e *echo.Echo, verifier *identity.Verifier) error {
 		return err
 	}
 	api := e.Group(httpserve.BasePath(spec.Servers[0].URL),
-		echo.WrapMiddleware(identity.Middleware(verifier, nil)),
+		echo.WrapMiddleware(identity.Middleware(verifier, nil)), echo.WrapMiddleware(identity.Known),
 		httpserve.ValidateRequests(spec),
 	)
 	sample.RegisterHandlers(api, sample.NewStrictHandler(things{}, nil))
@@ -87,6 +87,10 @@ func TestStrictServer(t *testing.T) {
 		"no JSON":             {at, `{"name":`, maintainer, fault.Invalid, "", "Content-Type"},
 		"no body":             {at, ``, maintainer, fault.Invalid, "", "missing"},
 		"body too large":      {at, `{"name":"` + strings.Repeat("x", 2<<20) + `"}`, maintainer, fault.TooLarge, "", "1048576"},
+		"nobody's body":       {at, `{"name":`, "", fault.Unauthenticated, "", "log in"},
+		"too many values":     {at, `{"name":"a","parts":[` + strings.Repeat("0,", 20000) + `0]}`, maintainer, fault.TooLarge, "", "16384 values"},
+		"too deep":            {at, strings.Repeat("[", 20000), maintainer, fault.TooLarge, "", "16384 values"},
+		"commas in a text":    {at, `{"name":"\"` + strings.Repeat(",", 20000) + `","parts":[]}`, maintainer, fault.Invalid, "name", "16"},
 		"path not in the API": {"/api/sample/v1/else", good, maintainer, fault.NotFound, "", ""},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -1,8 +1,10 @@
 package httpserve
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"io"
 	"net/http"
 	"net/url"
 	"regexp"
@@ -17,9 +19,10 @@ import (
 )
 
 // ValidateRequests checks requests against an OpenAPI document before the
-// handler sees them: parameters, and bodies, which it reads whole. What does
+// handler sees them: parameters, and bodies, which it reads whole: put
+// identity.Known before it where only known callers may have them read. What does
 // not conform is an Invalid fault with the field's name ("limit", or
-// "parts.0.size" in a body). Who is asking is not checked here.
+// "parts.0.size" in a body), too many values are TooLarge.
 //
 // The path of the document's server URL ("/api/auth/v1") is where its routes
 // are mounted; ValidateRequests keeps only that path of it. It panics on a
@@ -28,13 +31,53 @@ func ValidateRequests(spec *openapi3.T) echo.MiddlewareFunc {
 	for _, server := range spec.Servers {
 		server.URL = BasePath(server.URL)
 	}
-	return echomiddleware.OapiRequestValidatorWithOptions(spec, &echomiddleware.Options{
+	validate := echomiddleware.OapiRequestValidatorWithOptions(spec, &echomiddleware.Options{
 		SilenceServersWarning: true, // no host is left in them
 		ErrorHandler:          func(_ echo.Context, err *echo.HTTPError) error { return invalid(err) },
 		Options: openapi3filter.Options{
 			AuthenticationFunc: func(context.Context, *openapi3filter.AuthenticationInput) error { return nil },
 		},
 	})
+	return func(next echo.HandlerFunc) echo.HandlerFunc { return limitValues(validate(next)) }
+}
+
+// maxValues is how many values a body may have: four times what the longest list
+// here needs. Decoded, a value takes a hundred times the two bytes that it can be
+// sent with, so that a limit in bytes alone does not bound the memory.
+const maxValues = 1 << 14
+
+// limitValues reads a body, whose length is limited already, and refuses one of
+// too many values before it is decoded.
+func limitValues(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		r := c.Request()
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			return err
+		}
+		if countValues(body) > maxValues {
+			return fault.New(fault.TooLarge, "a request here has at most %d values", maxValues)
+		}
+		r.Body = io.NopCloser(bytes.NewReader(body))
+		return next(c)
+	}
+}
+
+// countValues returns at least the number of values in a JSON text, but for the
+// outermost one: each follows a bracket, a brace or a comma.
+func countValues(text []byte) (n int) {
+	quoted := false
+	for i := 0; i < len(text); i++ {
+		switch c := text[i]; {
+		case c == '\\' && quoted:
+			i++
+		case c == '"':
+			quoted = !quoted
+		case !quoted && (c == ',' || c == '[' || c == '{'):
+			n++
+		}
+	}
+	return n
 }
 
 // BasePath returns the path of a server URL, without a slash at its end: what

@@ -43,6 +43,18 @@ func PlainCookie(consented bool) Option {
 	return func(m *middleware) { m.plain = consented }
 }
 
+// Known answers 401 to requests without a caller, before anything of them is
+// read: it stands behind Middleware.
+func Known(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if _, err := From(r.Context()); err != nil {
+			problem.Write(w, r, err)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
 type middleware struct {
 	verifier *Verifier
 	tokens   *exchanger

@@ -77,7 +77,8 @@ func Run(ctx context.Context, cfg Config, deps Deps) error {
 	e := httpserve.New(deps.Log, httpserve.EchoOptions{
 		PublicURL:      cfg.PublicURL,
 		TrustedProxies: cfg.TrustedProxies,
-		Ready:          map[string]func(context.Context) error{"bus": deps.Bus.Ready, "database": deps.DB.Ping, "keys": verifier.Ready},
+		BodyLimit:      httpapi.BodyLimit, BodyLimits: httpapi.BodyLimits,
+		Ready: map[string]func(context.Context) error{"bus": deps.Bus.Ready, "database": deps.DB.Ping, "keys": verifier.Ready},
 	})
 	if err := a.Mount(e, verifier); err != nil {
 		return err

@@ -142,6 +142,15 @@ func TestOtherSitesAreRefused(t *testing.T) {
 	ada.must(403, "POST", "/login", object{"login": "ada", "password": "ada's password"}, nil)
 }
 
+// Somebody unknown cannot have much read, or anything checked.
+func TestBodiesOfStrangers(t *testing.T) {
+	in := install(t).start()
+	in.setUp()
+	stranger := in.client()
+	stranger.must(413, "POST", "/login", object{"login": "ada", "password": strings.Repeat("x", 20<<10)}, nil)
+	stranger.must(401, "POST", "/products", object{"products": 1}, nil)
+}
+
 // What a login does under the names that browsers know the installation by.
 func TestHostNames(t *testing.T) {
 	in := install(t).start()
@@ -264,7 +273,7 @@ func TestRoles(t *testing.T) {
 		{"GET", one, nil, [6]int{401, 200, 200, 200, 200, 200}},
 		{"GET", two, nil, [6]int{401, 403, 200, 200, 200, 200}},
 		{"GET", "/products/nowhere", nil, [6]int{401, 403, 404, 404, 404, 404}},
-		{"POST", "/members", object{"login": "eve", "password": "eve's password", "role": "nonsense"}, [6]int{400, 400, 400, 400, 400, 400}},
+		{"POST", "/members", object{"login": "eve", "password": "eve's password", "role": "nonsense"}, [6]int{401, 400, 400, 400, 400, 400}},
 		{"POST", "/members", object{"login": "ada", "role": "owner"}, [6]int{401, 403, 403, 403, 409, 403}},
 		{"PUT", "/members/" + founded.Me.ID, object{"role": "viewer"}, [6]int{401, 403, 403, 403, 409, 403}},
 		{"DELETE", "/members/" + founded.Me.ID, nil, [6]int{401, 403, 403, 403, 409, 403}},

@@ -34,6 +34,16 @@ var _ StrictServerInterface = (*API)(nil)
 // the way of a new login.
 var open = []string{"/setup", "/login", "/product-login", "/refresh", "/logout", "/keys"}
 
+// Base is the path that the API is mounted under.
+const Base = "/api/auth/v1"
+
+// Who asks for a login is not known yet, and so has little read of what it sends;
+// a list of products is long.
+const BodyLimit = 16 << 10
+
+// BodyLimits are the routes whose bodies may be longer than BodyLimit.
+var BodyLimits = map[string]int64{Base + "/products": 1 << 20}
+
 // Mount adds the routes to e, under the path of the document's server.
 // Verifier checks the access tokens of callers.
 func (a *API) Mount(e *echo.Echo, verifier *identity.Verifier) error {
@@ -48,7 +58,7 @@ func (a *API) Mount(e *echo.Echo, verifier *identity.Verifier) error {
 	}
 	known := echo.WrapMiddleware(identity.Middleware(verifier, a.Tokens.Exchange, identity.PlainCookie(a.Cookies.mayBePlain())))
 	routes := e.Group("", func(next echo.HandlerFunc) echo.HandlerFunc {
-		withCaller := known(next)
+		withCaller := known(echo.WrapMiddleware(identity.Known)(next))
 		return func(c echo.Context) error {
 			if public[c.Path()] {
 				return next(c)
