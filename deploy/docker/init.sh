@@ -8,7 +8,8 @@ umask 077
 dir=$(cd "$(dirname "$0")" && pwd)/secrets
 mkdir -p "$dir"; chmod 755 "$dir"
 cd "$dir"
-random() { openssl rand -hex 24; }
+# With a letter first: NATS would read digits as a number.
+random() { printf 'x%s' "$(openssl rand -hex 24)"; }
 put() { [ -s "$1" ] || printf '%s' "$2" >"$1"; }
 derive() {
   openssl kdf -binary -keylen 32 -kdfopt digest:SHA256 -kdfopt "hexkey:$(cat master.key)" -kdfopt "info:flota/$1" HKDF | od -An -v -tx1 | tr -d ' \n'

@@ -131,6 +131,13 @@ func (i *installation) configureCaddy(path string) {
 	}})
 }
 
+func (i *installation) binary(service string) string {
+	i.t.Helper()
+	b, err := serviceBinaries()
+	require.NoError(i.t, err)
+	return b.Path(service)
+}
+
 // configureServices gives each what docker-compose.yml gives it.
 func (i *installation) configureServices(stores, objects map[string]string, toolchain string) {
 	for _, name := range services {
@@ -156,7 +163,7 @@ func (i *installation) configureServices(stores, objects map[string]string, tool
 		if service == "artifact" {
 			env = append(env, "FLOTA_PLAIN_HTTP_DEVICES=true")
 		}
-		i.define(name, solotest.ProcessOptions{Path: binary(i.t, service), Env: env})
+		i.define(name, solotest.ProcessOptions{Path: i.binary(service), Env: env})
 	}
 }
 

@@ -47,13 +47,7 @@ func TestMain(m *testing.M) {
 
 // binaries builds the product's commands, once in a run.
 var binaries = sync.OnceValues(func() (solotest.Binaries, error) {
-	packages := []string{"./deploy/solo/cmd/flota-solo", "./firmware/simulator/cmd/flota-simulator"}
-	if os.Getenv("FLOTA_TEST_SEPARATE") != "" {
-		for _, service := range []string{"auth", "editor", "compiler", "artifact", "fleet"} {
-			packages = append(packages, "./services/"+service+"/cmd/"+service)
-		}
-	}
-	return solotest.BuildBinaries(context.Background(), scratch, packages...)
+	return solotest.BuildBinaries(context.Background(), scratch, "./deploy/solo/cmd/flota-solo", "./firmware/simulator/cmd/flota-simulator")
 })
 
 func binary(t testing.TB, name string) string {

@@ -3,7 +3,9 @@ package solo_test
 import (
 	"fmt"
 	"net/http"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -13,6 +15,7 @@ import (
 
 	"github.com/flota/flota/deploy/solo/solotest"
 	"github.com/flota/flota/firmware/simulator"
+	"github.com/flota/flota/pkg/flow"
 	editorapi "github.com/flota/flota/services/editor/httpapi"
 	fleetapi "github.com/flota/flota/services/fleet/httpapi"
 )
@@ -45,7 +48,7 @@ func setupToken(log string) string {
 func (i *installation) probes(t *testing.T) {
 	for _, service := range services {
 		name, _, _ := strings.Cut(service, "-")
-		probe := exec.CommandContext(within(t, patience), binary(t, name), "--probe")
+		probe := exec.CommandContext(within(t, patience), i.binary(name), "--probe")
 		probe.Env = []string{"FLOTA_LISTEN=" + i.address[service]}
 		require.NoError(t, probe.Run(), service)
 	}
@@ -215,4 +218,24 @@ func (i *installation) eachKilled(t *testing.T) {
 		}
 	})
 	w.check(within(t, 3*takeOver))
+}
+
+// The image of a service is built from pkg and the service's folder alone.
+func TestSeparateServicesBuildOnTheirOwn(t *testing.T) {
+	separate(t)
+	for _, s := range flow.Services {
+		folder := filepath.Join(solotest.Root(), "services", string(s))
+		module, err := os.ReadFile(filepath.Join(folder, "go.mod"))
+		require.NoError(t, err)
+		for line := range strings.Lines(string(module)) {
+			if strings.Contains(line, "=> ..") {
+				require.Contains(t, line, "=> ../../pkg\n", "%s needs more than the Dockerfile copies", s)
+			}
+		}
+		build := exec.CommandContext(within(t, 5*time.Minute), "go", "build", "-trimpath", "-o", filepath.Join(t.TempDir(), string(s)), "./cmd/"+string(s))
+		build.Dir = folder
+		build.Env = append(os.Environ(), "GOWORK=off", "CGO_ENABLED=0", "GOFLAGS=")
+		out, err := build.CombinedOutput()
+		require.NoError(t, err, "%s: %s", s, out)
+	}
 }

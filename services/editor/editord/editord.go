@@ -39,7 +39,6 @@ type Config struct {
 	PublicURL      url.URL        `env:"PUBLIC_URL" desc:"where browsers find the installation"`
 	InternalURL    url.URL        `env:"INTERNAL_URL" envDefault:"http://127.0.0.1:8080" desc:"where workers find this service, to fetch sources"`
 	DeviceURL      string         `env:"DEVICE_URL" desc:"where devices find the installation; empty where that is the public URL"`
-	PlainHTTP      bool           `env:"PLAIN_HTTP" desc:"of the common settings; auth heeds it, and only it makes cookies that travel over plain HTTP"`
 	TrustedProxies []netip.Prefix `env:"TRUSTED_PROXIES" desc:"networks of proxies whose X-Forwarded-For is believed"`
 	SourceMemory   int64          `env:"SOURCE_MEMORY" envDefault:"33554432" desc:"bytes of recent sources that are kept in memory"`
 	Build          BuildConfig    `envPrefix:"BUILD_"`
