@@ -44,7 +44,9 @@ func (s *Sandbox) command(script string, l compiler.Limits, uid int, g *group) [
 	argv = append(argv, "bwrap", "--die-with-parent", "--new-session", "--clearenv", "--seccomp", "4",
 		"--unshare-ipc", "--unshare-pid", "--unshare-net", "--unshare-uts", "--unshare-cgroup-try", "--hostname", "flota", "--cap-drop", "ALL")
 	if s.proc {
-		argv = append(argv, "--proc", "/proc")
+		// How the machine's kernel was started can hold secrets, and a sketch can
+		// have it quoted in an error: #include "/proc/cmdline".
+		argv = append(argv, "--proc", "/proc", "--ro-bind", "/dev/null", "/proc/cmdline")
 	}
 	if s.root {
 		// As root the user is changed inside, by setpriv: bubblewrap needs its

@@ -81,6 +81,7 @@ func TestIsolation(t *testing.T) {
 	defer listener.Close()
 	for name, script := range map[string]string{
 		"files":           "cat " + secret + " /etc/shadow /etc/passwd /root/.bashrc /proc/1/environ 2>/dev/null",
+		"kernel options":  "cat /proc/cmdline 2>/dev/null | grep -q . && echo hunter2",
 		"environment":     "env | grep -E 'SECRET|hunter'",
 		"network":         fmt.Sprintf(`python3 -c 'import socket; socket.create_connection(("127.0.0.1", %d), 2); print("hunter2")' 2>/dev/null`, listener.Addr().(*net.TCPAddr).Port),
 		"name resolution": `python3 -c 'import socket; print("hunter2", socket.getaddrinfo("deb.debian.org", 80))' 2>/dev/null`,
