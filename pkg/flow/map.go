@@ -173,8 +173,14 @@ var (
 var (
 	Workers = Bucket[*compilerv1.Worker]{
 		Name: "workers", Owner: Editor, Writer: Compiler, Read: []Service{Editor},
-		TTL: 15 * time.Second, Storage: jetstream.MemoryStorage, MaxBytes: 64 * mib, MaxValue: 1 * mib,
-		Doc: "Who compiles what, and how much more it could; key <worker>.",
+		TTL: 15 * time.Second, Storage: jetstream.MemoryStorage, MaxBytes: 16 * mib, MaxValue: 64 * kib,
+		Doc: "Who compiles for which platforms, and how much more it could; key <worker>.",
+	}
+	Platforms = Bucket[*compilerv1.PlatformOffer]{
+		Name: "platforms", Owner: Editor, Writer: Compiler, Read: []Service{Editor},
+		// Longer than a machine sleeps: workers write again every hour that they are awake.
+		TTL: 30 * 24 * time.Hour, MaxBytes: 64 * mib, MaxValue: 1 * mib,
+		Doc: "The boards of a platform, and their options; key PlatformKey(id, version, toolchain).",
 	}
 	Fences = Bucket[*editorv1.Fence]{
 		Name: "fences", Owner: Editor, Writer: Editor, Read: []Service{Compiler},

@@ -71,7 +71,7 @@ var Consumers = []AnyConsumer{
 var Requests = []AnyRequest{Claim.any(), BuildResult.any(), Links.any(), Exchange.any()}
 
 // Buckets lists every bucket.
-var Buckets = []AnyBucket{Workers.any(), Fences.any(), TokenKeys.any(), DeviceKeys.any(), Deployments.any(), Refs.any()}
+var Buckets = []AnyBucket{Workers.any(), Platforms.any(), Fences.any(), TokenKeys.any(), DeviceKeys.any(), Deployments.any(), Refs.any()}
 
 func (s Subject[T]) any() AnySubject {
 	return AnySubject{

@@ -25,6 +25,15 @@ func Word(name string) string {
 	}, name)
 }
 
+// PlatformWord is the word for a platform at one version, in subjects.
+func PlatformWord(id, version string) string { return Word(id + "@" + version) }
+
+// PlatformKey is the key of what a platform at one version offers with one
+// toolchain.
+func PlatformKey(id, version, toolchain string) string {
+	return Word(id + "@" + version + "@" + toolchain)
+}
+
 func inWord(r rune) bool {
 	return 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9' || r == '-' || r == '_'
 }

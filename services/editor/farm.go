@@ -14,8 +14,8 @@ import (
 	compilerv1 "github.com/flota/flota/pkg/pb/flota/compiler/v1"
 )
 
-// Farm is what the workers say of themselves: the boards and platform versions
-// on offer, and the free slots. A worker that has not spoken for a while is
+// Farm is what the workers say of themselves: the platform versions on offer with
+// their boards, and the free slots. A worker that has not spoken for a while is
 // gone. It is safe for concurrent use.
 type Farm struct {
 	patience time.Duration
@@ -23,6 +23,8 @@ type Farm struct {
 
 	mu      sync.Mutex
 	workers map[string]*seenWorker
+	// catalogues are by flow.PlatformKey.
+	catalogues map[string]Catalogue
 	// offered is when a platform (its ID, of any version) was last on offer.
 	offered map[string]time.Time
 	since   time.Time
@@ -35,7 +37,21 @@ type seenWorker struct {
 
 // NewFarm returns an empty farm. A worker is gone after patience without a word.
 func NewFarm(patience time.Duration, now func() time.Time) *Farm {
-	return &Farm{patience: patience, now: now, workers: map[string]*seenWorker{}, offered: map[string]time.Time{}, since: now()}
+	return &Farm{patience: patience, now: now, workers: map[string]*seenWorker{}, catalogues: map[string]Catalogue{}, offered: map[string]time.Time{}, since: now()}
+}
+
+// Describe takes what the platform of a key (flow.PlatformKey) has to offer.
+func (f *Farm) Describe(key string, c Catalogue) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.catalogues[key] = c
+}
+
+// Forget forgets what the platform of a key has to offer.
+func (f *Farm) Forget(key string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	delete(f.catalogues, key)
 }
 
 // See takes what a worker says, under the name that it claims builds by.
@@ -77,9 +93,11 @@ func (f *Farm) note() {
 
 // Offer is a platform version that somebody offers now.
 type Offer struct {
-	*compilerv1.Platform
+	ID, Version string
+	Toolchain   string
 	// Word names the platform version in subjects.
 	Word string
+	Catalogue
 }
 
 // Offers lists the platform versions on offer, by ID, the newest version first.
@@ -96,11 +114,15 @@ func (f *Farm) offers() []Offer {
 			continue
 		}
 		for _, p := range w.GetPlatforms() {
+			catalogue, known := f.catalogues[flow.PlatformKey(p.GetId(), p.GetVersion(), p.GetToolchain())]
+			if !known {
+				continue // it is on its way: workers write it before they announce themselves
+			}
 			word := PlatformWord(p)
 			// Where workers differ in what makes the same version, one is chosen
 			// that does not depend on who spoke last.
-			if old, ok := byWord[word]; !ok || p.GetToolchain() < old.GetToolchain() {
-				byWord[word] = Offer{p, word}
+			if old, ok := byWord[word]; !ok || p.GetToolchain() < old.Toolchain {
+				byWord[word] = Offer{ID: p.GetId(), Version: p.GetVersion(), Toolchain: p.GetToolchain(), Word: word, Catalogue: catalogue}
 			}
 		}
 	}
@@ -109,13 +131,13 @@ func (f *Farm) offers() []Offer {
 		offers = append(offers, o)
 	}
 	slices.SortFunc(offers, func(a, b Offer) int {
-		return cmp.Or(strings.Compare(a.GetId(), b.GetId()), compareVersions(b.GetVersion(), a.GetVersion()), strings.Compare(a.Word, b.Word))
+		return cmp.Or(strings.Compare(a.ID, b.ID), compareVersions(b.Version, a.Version), strings.Compare(a.Word, b.Word))
 	})
 	return offers
 }
 
 // PlatformWord names a platform version in subjects.
-func PlatformWord(p *compilerv1.Platform) string { return flow.Word(p.GetId() + "@" + p.GetVersion()) }
+func PlatformWord(p *compilerv1.Platform) string { return flow.PlatformWord(p.GetId(), p.GetVersion()) }
 
 // Target is where a build can be done.
 type Target struct {
@@ -135,15 +157,15 @@ func (f *Farm) Resolve(fqbn string) (Target, error) {
 	}
 	offers := f.Offers()
 	for _, offer := range offers {
-		for _, board := range offer.GetBoards() {
-			if board.GetFqbn() != name {
+		for _, board := range offer.Boards {
+			if board.FQBN != name {
 				continue
 			}
 			full, err := canonical(board, choices)
 			if err != nil {
 				return Target{}, err
 			}
-			return Target{FQBN: full, Kind: kindOf(board.GetKind()), Platform: offer.Word, Toolchain: offer.GetToolchain()}, nil
+			return Target{FQBN: full, Kind: board.Kind, Platform: offer.Word, Toolchain: offer.Toolchain}, nil
 		}
 	}
 	message := "no worker offers the board " + name + " now"
@@ -181,13 +203,6 @@ func (f *Farm) LastOffered(fqbn string) time.Time {
 		return at
 	}
 	return f.since
-}
-
-func kindOf(k compilerv1.Kind) Kind {
-	if k == compilerv1.Kind_KIND_MICROPYTHON {
-		return MicroPython
-	}
-	return Arduino
 }
 
 // Capacity is how much the farm can do.

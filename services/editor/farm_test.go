@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/flota/flota/pkg/fault"
+	"github.com/flota/flota/pkg/flow"
 	compilerv1 "github.com/flota/flota/pkg/pb/flota/compiler/v1"
 )
 
@@ -16,41 +17,52 @@ func newClock() *clock                { return &clock{time.Date(2026, 1, 2, 3, 4
 func (c *clock) now() time.Time       { return c.at }
 func (c *clock) pass(d time.Duration) { c.at = c.at.Add(d) }
 
-func option(id string, values ...string) *compilerv1.BoardOption {
-	o := &compilerv1.BoardOption{Id: id, Label: id}
+func option(id string, values ...string) *Option {
+	o := &Option{ID: id, Label: id}
 	for i, v := range values {
-		o.Values = append(o.Values, &compilerv1.BoardOptionValue{Id: v, Label: v, Selected: i == 0})
+		o.Values = append(o.Values, OptionValue{ID: v, Label: v, Default: i == 0})
 	}
 	return o
 }
 
-func avr(version string) *compilerv1.Platform {
-	return &compilerv1.Platform{
-		Id: "arduino:avr", Version: version, Name: "AVR", Toolchain: "toolchain-" + version,
-		Boards: []*compilerv1.Board{
-			{Fqbn: "arduino:avr:uno", Name: "Uno", Kind: compilerv1.Kind_KIND_ARDUINO},
-			{
-				Fqbn: "arduino:avr:mega", Name: "Mega", Kind: compilerv1.Kind_KIND_ARDUINO,
-				Options: []*compilerv1.BoardOption{option("cpu", "atmega2560", "atmega1280"), option("speed", "fast", "slow")},
-			},
-		},
+var avrBoards = []Board{
+	{FQBN: "arduino:avr:uno", Name: "Uno", Kind: Arduino},
+	{
+		FQBN: "arduino:avr:mega", Name: "Mega", Kind: Arduino,
+		Options: []*Option{option("cpu", "atmega2560", "atmega1280"), option("speed", "fast", "slow")},
+	},
+}
+
+func avr(version string) Offer {
+	return Offer{ID: "arduino:avr", Version: version, Toolchain: "toolchain-" + version, Catalogue: Catalogue{Name: "AVR", Boards: avrBoards}}
+}
+
+func python() Offer {
+	return Offer{
+		ID: "micropython:py", Version: "1.25.0", Toolchain: "py",
+		Catalogue: Catalogue{Boards: []Board{{FQBN: "micropython:py:pico", Name: "Pico", Kind: MicroPython}}},
 	}
 }
 
-func python() *compilerv1.Platform {
-	return &compilerv1.Platform{
-		Id: "micropython:py", Version: "1.25.0", Toolchain: "py",
-		Boards: []*compilerv1.Board{{Fqbn: "micropython:py:pico", Name: "Pico", Kind: compilerv1.Kind_KIND_MICROPYTHON}},
+// see makes a worker known and what it offers.
+func see(f *Farm, name string, slots, free uint32, offers ...Offer) {
+	f.See(name, worker(slots, free, offers...))
+	for _, o := range offers {
+		f.Describe(flow.PlatformKey(o.ID, o.Version, o.Toolchain), o.Catalogue)
 	}
 }
 
-func worker(slots, free uint32, platforms ...*compilerv1.Platform) *compilerv1.Worker {
-	return &compilerv1.Worker{Slots: slots, Free: free, Platforms: platforms}
+func worker(slots, free uint32, offers ...Offer) *compilerv1.Worker {
+	w := &compilerv1.Worker{Slots: slots, Free: free}
+	for _, o := range offers {
+		w.Platforms = append(w.Platforms, &compilerv1.Platform{Id: o.ID, Version: o.Version, Toolchain: o.Toolchain})
+	}
+	return w
 }
 
 func TestResolve(t *testing.T) {
 	farm := NewFarm(15*time.Second, newClock().now)
-	farm.See("w1", worker(2, 2, avr("1.8.7"), python()))
+	see(farm, "w1", 2, 2, avr("1.8.7"), python())
 	for _, test := range []struct {
 		fqbn string
 		want string // canonical
@@ -95,7 +107,7 @@ func TestResolveWithoutWorkers(t *testing.T) {
 	if !strings.Contains(err.Error(), "no worker is running") {
 		t.Errorf("got %v", err)
 	}
-	farm.See("w1", worker(1, 1, python()))
+	see(farm, "w1", 1, 1, python())
 	if _, err = farm.Resolve("arduino:avr:uno"); !strings.Contains(err.Error(), "no worker offers the board arduino:avr:uno") {
 		t.Errorf("got %v", err)
 	}
@@ -103,9 +115,9 @@ func TestResolveWithoutWorkers(t *testing.T) {
 
 func TestTheNewestVersionIsChosen(t *testing.T) {
 	farm := NewFarm(15*time.Second, newClock().now)
-	farm.See("w1", worker(1, 1, avr("1.8.7")))
-	farm.See("w2", worker(1, 1, avr("1.8.10")))
-	farm.See("w3", worker(1, 1, avr("1.8.9")))
+	see(farm, "w1", 1, 1, avr("1.8.7"))
+	see(farm, "w2", 1, 1, avr("1.8.10"))
+	see(farm, "w3", 1, 1, avr("1.8.9"))
 	if target, err := farm.Resolve("arduino:avr:uno"); err != nil || target.Platform != "arduino_avr_1_8_10" {
 		t.Errorf("got %+v, %v", target, err)
 	}
@@ -117,6 +129,7 @@ func TestWorkersGo(t *testing.T) {
 	farm := NewFarm(15*time.Second, clock.now)
 	offered := func() bool { _, err := farm.Resolve("arduino:avr:uno"); return err == nil }
 	see := func(draining bool) {
+		see(farm, "w", 4, 3, avr("1"))
 		w := worker(4, 3, avr("1"))
 		w.Draining = draining
 		farm.See("w", w)
@@ -149,11 +162,65 @@ func TestWorkersGo(t *testing.T) {
 	}
 }
 
+// Nothing is offered before it is known what it is, whatever comes first; when
+// that is lost, the platform is not on offer until it is there again.
+func TestPlatformsAreDescribed(t *testing.T) {
+	clock := newClock()
+	farm := NewFarm(15*time.Second, clock.now)
+	key := flow.PlatformKey("arduino:avr", "1", "toolchain-1")
+	check := func(what string, want bool) {
+		t.Helper()
+		target, err := farm.Resolve("arduino:avr:mega:cpu=atmega1280")
+		if (err == nil) != want || want && target.Toolchain != "toolchain-1" {
+			t.Errorf("%s: %+v, %v", what, target, err)
+		}
+	}
+	farm.See("w", worker(1, 1, avr("1")))
+	check("announced alone", false)
+	if offers := farm.Offers(); len(offers) != 0 {
+		t.Errorf("offers %v", offers)
+	}
+	farm.Describe(flow.PlatformKey("arduino:avr", "1", "another toolchain"), avr("1").Catalogue)
+	check("another toolchain's", false)
+	farm.Describe(key, avr("1").Catalogue)
+	check("both", true)
+	farm.Forget(key)
+	check("lost", false)
+	farm.Describe(key, avr("1").Catalogue)
+	farm.Leave("w")
+	check("nobody there", false)
+	farm.See("w again", worker(1, 1, avr("1")))
+	check("another worker of the same toolchain", true)
+	clock.pass(time.Minute)
+	check("expired", false)
+}
+
+// Where two workers make the same version with different toolchains, the choice
+// does not depend on who spoke last, and each has its own boards.
+func TestTwoToolchains(t *testing.T) {
+	farm := NewFarm(15*time.Second, newClock().now)
+	a, b := avr("1"), avr("1")
+	a.Toolchain, b.Toolchain = "a", "b"
+	b.Boards = avrBoards[:1]
+	for range 2 {
+		see(farm, "wb", 1, 1, b)
+		see(farm, "wa", 1, 1, a)
+		a, b := farm.Offers(), farm.FreeSlots(nil)
+		if len(a) != 1 || a[0].Toolchain != "a" || len(a[0].Boards) != 2 || b["arduino_avr_1"] != 2 {
+			t.Errorf("%v %v", a, b)
+		}
+	}
+	farm.Leave("wa")
+	if offers := farm.Offers(); len(offers) != 1 || offers[0].Toolchain != "b" || len(offers[0].Boards) != 1 {
+		t.Errorf("%v", offers)
+	}
+}
+
 // What a worker says may be older than what the editor knows of it.
 func TestFreeSlots(t *testing.T) {
 	farm := NewFarm(15*time.Second, newClock().now)
-	farm.See("w1", worker(4, 4, avr("1"), python()))
-	farm.See("w2", worker(2, 0, avr("1")))
+	see(farm, "w1", 4, 4, avr("1"), python())
+	see(farm, "w2", 2, 0, avr("1"))
 	for _, test := range []struct {
 		running     map[string]int
 		avr, python int

@@ -6,7 +6,6 @@ import (
 	"strings"
 
 	"github.com/flota/flota/pkg/fault"
-	compilerv1 "github.com/flota/flota/pkg/pb/flota/compiler/v1"
 )
 
 var fqbnPart = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}$`)
@@ -47,31 +46,31 @@ func CheckFQBN(fqbn string) error {
 
 // canonical returns the board's FQBN with the chosen options: in the board's
 // own order, defaults left out. The fault is Invalid, of field "fqbn".
-func canonical(board *compilerv1.Board, choices []choice) (string, error) {
+func canonical(board Board, choices []choice) (string, error) {
 	var options []string
 	known := 0
-	for _, option := range board.GetOptions() {
-		i := slices.IndexFunc(choices, func(c choice) bool { return c.option == option.GetId() })
+	for _, option := range board.Options {
+		i := slices.IndexFunc(choices, func(c choice) bool { return c.option == option.ID })
 		if i < 0 {
 			continue
 		}
 		known++
-		j := slices.IndexFunc(option.GetValues(), func(v *compilerv1.BoardOptionValue) bool { return v.GetId() == choices[i].value })
+		j := slices.IndexFunc(option.Values, func(v OptionValue) bool { return v.ID == choices[i].value })
 		if j < 0 {
-			return "", fault.Field("fqbn", "%s is not a value of the option %s of %s", choices[i].value, option.GetId(), board.GetName())
+			return "", fault.Field("fqbn", "%s is not a value of the option %s of %s", choices[i].value, option.ID, board.Name)
 		}
-		if !option.GetValues()[j].GetSelected() {
-			options = append(options, option.GetId()+"="+choices[i].value)
+		if !option.Values[j].Default {
+			options = append(options, option.ID+"="+choices[i].value)
 		}
 	}
 	if known < len(choices) {
 		i := slices.IndexFunc(choices, func(c choice) bool {
-			return !slices.ContainsFunc(board.GetOptions(), func(o *compilerv1.BoardOption) bool { return o.GetId() == c.option })
+			return !slices.ContainsFunc(board.Options, func(o *Option) bool { return o.ID == c.option })
 		})
-		return "", fault.Field("fqbn", "%s has no option %s", board.GetName(), choices[i].option)
+		return "", fault.Field("fqbn", "%s has no option %s", board.Name, choices[i].option)
 	}
 	if len(options) == 0 {
-		return board.GetFqbn(), nil
+		return board.FQBN, nil
 	}
-	return board.GetFqbn() + ":" + strings.Join(options, ","), nil
+	return board.FQBN + ":" + strings.Join(options, ","), nil
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/flota/flota/pkg/docstore/sqlite"
 	"github.com/flota/flota/pkg/fault"
+	"github.com/flota/flota/pkg/flow"
 	compilerv1 "github.com/flota/flota/pkg/pb/flota/compiler/v1"
 	"github.com/flota/flota/services/editor"
 	"github.com/flota/flota/services/editor/contents"
@@ -147,10 +148,13 @@ func (k *kit) project(example string) *editor.Project {
 
 // offer makes a worker known that compiles for the virtual board.
 func (k *kit) offer(name string, slots int) {
-	k.builds.Farm.See(name, &compilerv1.Worker{Slots: uint32(slots), Free: uint32(slots), Platforms: []*compilerv1.Platform{{
-		Id: "flota:virtual", Version: "1.0.0", Toolchain: "chain-1",
-		Boards: []*compilerv1.Board{{Fqbn: "flota:virtual:esp32", Name: "Virtual", Kind: compilerv1.Kind_KIND_ARDUINO}},
-	}}})
+	k.builds.Farm.Describe(flow.PlatformKey("flota:virtual", "1.0.0", "chain-1"), editor.Catalogue{
+		Boards: []editor.Board{{FQBN: "flota:virtual:esp32", Name: "Virtual", Kind: editor.Arduino}},
+	})
+	k.builds.Farm.See(name, &compilerv1.Worker{
+		Slots: uint32(slots), Free: uint32(slots),
+		Platforms: []*compilerv1.Platform{{Id: "flota:virtual", Version: "1.0.0", Toolchain: "chain-1"}},
+	})
 }
 
 func (k *kit) create(p *editor.Project, wish editor.NewBuild) *editor.Build {

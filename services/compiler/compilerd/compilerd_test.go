@@ -154,7 +154,7 @@ func (f *farm) ask(name string, grant *editorv1.ClaimResponse, source ...string)
 	for _, w := range f.workers() {
 		for _, p := range w.GetPlatforms() {
 			if strings.HasPrefix(grant.GetFqbn(), p.GetId()+":") {
-				if err := bus.Publish(f.t.Context(), f.editor, flow.BuildJob, &compilerv1.Job{Build: name}, name, flow.Word(p.GetId()+"@"+p.GetVersion()), name); err != nil {
+				if err := bus.Publish(f.t.Context(), f.editor, flow.BuildJob, &compilerv1.Job{Build: name}, name, flow.PlatformWord(p.GetId(), p.GetVersion()), name); err != nil {
 					f.t.Fatal(err)
 				}
 				return b
@@ -214,6 +214,10 @@ func TestBuilds(t *testing.T) {
 	f.worker(compilerd.Config{Slots: 2, Drain: time.Minute})
 
 	t.Run("what is offered", func(t *testing.T) {
+		offers, err := bus.Snapshot(t.Context(), f.editor, flow.Platforms)
+		if err != nil {
+			t.Fatal(err)
+		}
 		for name, w := range f.workers() {
 			if w.GetWorker() != name || w.GetSlots() != 2 || w.GetFree() != 2 || w.GetDraining() || w.GetStartedMs() == 0 {
 				t.Errorf("%v", w)
@@ -221,7 +225,7 @@ func TestBuilds(t *testing.T) {
 			var ids []string
 			for _, p := range w.GetPlatforms() {
 				ids = append(ids, p.GetId())
-				if p.GetVersion() == "" || p.GetToolchain() == "" || len(p.GetBoards()) == 0 {
+				if p.GetVersion() == "" || p.GetToolchain() == "" || len(offers[flow.PlatformKey(p.GetId(), p.GetVersion(), p.GetToolchain())].GetBoards()) == 0 {
 					t.Errorf("%v", p)
 				}
 			}
@@ -329,7 +333,7 @@ func avr(f *farm) string {
 	for _, w := range f.workers() {
 		for _, p := range w.GetPlatforms() {
 			if p.GetId() == "arduino:avr" {
-				return flow.Word(p.GetId() + "@" + p.GetVersion())
+				return flow.PlatformWord(p.GetId(), p.GetVersion())
 			}
 		}
 	}

@@ -8,7 +8,6 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/flota/flota/pkg/bus"
-	"github.com/flota/flota/pkg/fault"
 	"github.com/flota/flota/pkg/flow"
 	compilerv1 "github.com/flota/flota/pkg/pb/flota/compiler/v1"
 	"github.com/flota/flota/services/compiler"
@@ -20,6 +19,8 @@ const (
 	announceEvery = 5 * time.Second
 	// announceAgain is the pause after an announcement that was not taken.
 	announceAgain = 250 * time.Millisecond
+	// offerEvery is how often it is written again what the platforms offer.
+	offerEvery = time.Hour
 )
 
 func nowMs() int64 { return time.Now().UnixMilli() }
@@ -41,7 +42,18 @@ func (j *Jobs) Run(ctx, life context.Context, do func(context.Context, worker.De
 	j.started = nowMs()
 	announced, stop := context.WithCancel(context.WithoutCancel(ctx))
 	var announcing errgroup.Group
-	announcing.Go(func() error { return j.announce(announced, ctx) })
+	offered := make(chan struct{})
+	announcing.Go(func() error {
+		return bus.Keep(announced, j.Conn, flow.Platforms, offerEvery, offers(j.Platforms), func() { close(offered) })
+	})
+	announcing.Go(func() error {
+		select {
+		case <-offered:
+			return j.announce(announced, ctx)
+		case <-announced.Done():
+			return nil
+		}
+	})
 
 	var taking errgroup.Group
 	for _, p := range j.Platforms {
@@ -51,7 +63,7 @@ func (j *Jobs) Run(ctx, life context.Context, do func(context.Context, worker.De
 				defer cancel(nil)
 				defer context.AfterFunc(life, func() { cancel(context.Cause(life)) })()
 				return do(leased, worker.Delivery{Build: m.Body.GetBuild(), Sequence: m.Sequence, Delivered: m.Delivered})
-			}, flow.Word(p.ID+"@"+p.Version))
+			}, flow.PlatformWord(p.ID, p.Version))
 		})
 	}
 	err := taking.Wait()
@@ -65,21 +77,14 @@ func (j *Jobs) Run(ctx, life context.Context, do func(context.Context, worker.De
 func (j *Jobs) announce(ctx, taking context.Context) error {
 	again := time.NewTimer(0)
 	defer again.Stop()
-	offer := platforms(j.Platforms)
-	drain, draining, reduced := taking.Done(), false, false
+	names := platforms(j.Platforms)
+	drain, draining := taking.Done(), false
 	for ctx.Err() == nil {
 		changed := j.Slots.Changed()
 		err := bus.Put(ctx, j.Conn, flow.Workers, j.Name, &compilerv1.Worker{
 			Worker: j.Name, Slots: uint32(j.Slots.Size()), Free: uint32(j.Slots.Free()),
-			Platforms: offer, Draining: draining, StartedMs: j.started,
+			Platforms: names, Draining: draining, StartedMs: j.started,
 		})
-		if fault.Is(err, fault.TooLarge) && !reduced {
-			// Hundreds of boards with dozens of options each: better all of them as
-			// they are by default than none.
-			j.Log.Error("too many boards and options for one announcement; the options are left out", zap.Error(err))
-			offer, reduced = withoutOptions(offer), true
-			continue
-		}
 		wait := announceEvery
 		if err != nil && ctx.Err() == nil {
 			j.Log.Info("not announced yet", zap.Error(err)) // at the first start of all, the editor is still making the bucket

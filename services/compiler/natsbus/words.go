@@ -2,7 +2,9 @@ package natsbus
 
 import (
 	"errors"
+	"fmt"
 
+	"github.com/flota/flota/pkg/flow"
 	compilerv1 "github.com/flota/flota/pkg/pb/flota/compiler/v1"
 	"github.com/flota/flota/services/compiler"
 	"github.com/flota/flota/services/compiler/worker"
@@ -77,28 +79,44 @@ func finished(a *worker.Attempt, r worker.Report) *compilerv1.BuildFinished {
 
 func platforms(in []compiler.Platform) (out []*compilerv1.Platform) {
 	for _, p := range in {
-		platform := &compilerv1.Platform{Id: p.ID, Version: p.Version, Name: p.Name, Toolchain: p.Toolchain}
-		for _, b := range p.Boards {
-			board := &compilerv1.Board{Fqbn: b.FQBN, Name: b.Name, Kind: kindsOut[b.Kind]}
-			for _, o := range b.Options {
-				option := &compilerv1.BoardOption{Id: o.ID, Label: o.Label}
-				for i, v := range o.Values {
-					option.Values = append(option.Values, &compilerv1.BoardOptionValue{Id: v.ID, Label: v.Label, Selected: i == 0})
-				}
-				board.Options = append(board.Options, option)
-			}
-			platform.Boards = append(platform.Boards, board)
-		}
-		out = append(out, platform)
+		out = append(out, &compilerv1.Platform{Id: p.ID, Version: p.Version, Toolchain: p.Toolchain})
 	}
 	return out
 }
 
-func withoutOptions(in []*compilerv1.Platform) []*compilerv1.Platform {
+// offers are what the platforms offer, by their keys.
+func offers(in []compiler.Platform) map[string]*compilerv1.PlatformOffer {
+	out := map[string]*compilerv1.PlatformOffer{}
 	for _, p := range in {
-		for _, b := range p.GetBoards() {
-			b.Options = nil
-		}
+		out[flow.PlatformKey(p.ID, p.Version, p.Toolchain)] = offer(p)
 	}
-	return in
+	return out
+}
+
+func offer(p compiler.Platform) *compilerv1.PlatformOffer {
+	out := &compilerv1.PlatformOffer{Name: p.Name}
+	places := map[string]uint32{}
+	for _, b := range p.Boards {
+		board := &compilerv1.Board{Fqbn: b.FQBN, Name: b.Name, Kind: kindsOut[b.Kind]}
+		for _, o := range b.Options {
+			said := fmt.Sprintf("%q", o)
+			place, known := places[said]
+			if !known {
+				place = uint32(len(out.GetOptions()))
+				places[said] = place
+				out.Options = append(out.Options, option(o))
+			}
+			board.Options = append(board.Options, place)
+		}
+		out.Boards = append(out.Boards, board)
+	}
+	return out
+}
+
+func option(o compiler.Option) *compilerv1.BoardOption {
+	out := &compilerv1.BoardOption{Id: o.ID, Label: o.Label}
+	for i, v := range o.Values {
+		out.Values = append(out.Values, &compilerv1.BoardOptionValue{Id: v.ID, Label: v.Label, Selected: i == 0})
+	}
+	return out
 }

@@ -75,7 +75,10 @@ func start(t *testing.T, change ...func(*editord.Config)) *kit {
 	public, private, err := ed25519.GenerateKey(nil)
 	must(t, err)
 	k.signer = identity.NewSigner("k1", private)
-	must(t, bus.Put(t.Context(), k.nats.Connect(flow.Auth), flow.TokenKeys, "k1", &authv1.TokenKey{PublicKey: public}))
+	auth := k.nats.Connect(flow.Auth)
+	k.background(func(ctx context.Context) error {
+		return bus.Keep(ctx, auth, flow.TokenKeys, time.Hour, map[string]*authv1.TokenKey{"k1": {PublicKey: public}}, nil)
+	})
 	k.background(func(ctx context.Context) error {
 		return bus.Serve(ctx, k.nats.Connect(flow.Artifact), flow.Links, 4, k.links)
 	})
@@ -289,15 +292,16 @@ func (k *kit) announce(name string, slots, free int) {
 	k.t.Helper()
 	said := &compilerv1.Worker{
 		Worker: name, Slots: uint32(slots), Free: uint32(free),
-		Platforms: []*compilerv1.Platform{{
-			Id: "flota:virtual", Version: "1.0.0", Name: "Virtual", Toolchain: "chain-1",
-			Boards: []*compilerv1.Board{{Fqbn: board, Name: "Virtual ESP32", Kind: compilerv1.Kind_KIND_ARDUINO}},
-		}},
+		Platforms: []*compilerv1.Platform{{Id: "flota:virtual", Version: "1.0.0", Toolchain: "chain-1"}},
+	}
+	offer := &compilerv1.PlatformOffer{
+		Name: "Virtual", Boards: []*compilerv1.Board{{Fqbn: board, Name: "Virtual ESP32", Kind: compilerv1.Kind_KIND_ARDUINO}},
 	}
 	eventually(k.t, "the bus takes it", func() bool {
 		ctx, cancel := context.WithTimeout(k.t.Context(), time.Second)
 		defer cancel()
-		return bus.Put(ctx, k.worker, flow.Workers, name, said) == nil
+		return bus.Put(ctx, k.worker, flow.Platforms, flow.PlatformKey("flota:virtual", "1.0.0", "chain-1"), offer) == nil &&
+			bus.Put(ctx, k.worker, flow.Workers, name, said) == nil
 	})
 	eventually(k.t, "the worker is known", func() bool {
 		var farm httpapi.Farm

@@ -4,7 +4,6 @@ import (
 	"time"
 
 	"github.com/flota/flota/pkg/fault"
-	compilerv1 "github.com/flota/flota/pkg/pb/flota/compiler/v1"
 	"github.com/flota/flota/services/editor"
 )
 
@@ -96,24 +95,21 @@ func farmOut(f *editor.Farm) Farm {
 	out.Platforms = list(out.Platforms, len(offers))
 	for i, o := range offers {
 		p := &out.Platforms[i]
-		p.Id, p.Version, p.Name, p.Boards = o.GetId(), o.GetVersion(), o.GetName(), all(o.GetBoards(), boardOut)
+		p.Id, p.Version, p.Name, p.Boards = o.ID, o.Version, o.Name, all(o.Boards, boardOut)
 	}
 	return out
 }
 
-func boardOut(b *compilerv1.Board) Board {
-	out := Board{Fqbn: b.GetFqbn(), Name: b.GetName(), Kind: Kind(editor.Arduino)}
-	if b.GetKind() == compilerv1.Kind_KIND_MICROPYTHON {
-		out.Kind = Kind(editor.MicroPython)
-	}
-	out.Options = list(out.Options, len(b.GetOptions()))
-	for i, o := range b.GetOptions() {
+func boardOut(b editor.Board) Board {
+	out := Board{Fqbn: b.FQBN, Name: b.Name, Kind: Kind(b.Kind)}
+	out.Options = list(out.Options, len(b.Options))
+	for i, o := range b.Options {
 		option := &out.Options[i]
-		option.Id, option.Label = o.GetId(), o.GetLabel()
-		option.Values = list(option.Values, len(o.GetValues()))
-		for j, v := range o.GetValues() {
+		option.Id, option.Label = o.ID, o.Label
+		option.Values = list(option.Values, len(o.Values))
+		for j, v := range o.Values {
 			value := &option.Values[j]
-			value.Id, value.Label, value.Selected = v.GetId(), v.GetLabel(), v.GetSelected()
+			value.Id, value.Label, value.Selected = v.ID, v.Label, v.Default
 		}
 	}
 	return out

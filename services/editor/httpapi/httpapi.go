@@ -17,6 +17,7 @@ import (
 	"github.com/flota/flota/services/editor"
 
 	"github.com/labstack/echo/v4"
+	"github.com/labstack/echo/v4/middleware"
 )
 
 // API answers what openapi.yaml describes.
@@ -53,7 +54,7 @@ func (a *API) Register(e *echo.Echo, who func(http.Handler) http.Handler) error 
 	// Registered by hand: the generated handler knows no write deadlines.
 	group.GET(events, a.stream)
 	checked := group.Group("", validText, httpserve.ValidateRequests(spec))
-	RegisterHandlers(withoutEvents{checked}, NewStrictHandler(a, nil))
+	RegisterHandlers(routes{checked}, NewStrictHandler(a, nil))
 	return nil
 }
 
@@ -76,12 +77,21 @@ func validText(next echo.HandlerFunc) echo.HandlerFunc {
 
 const events = "/events"
 
-// withoutEvents leaves the event stream's route alone.
-type withoutEvents struct{ EchoRouter }
+const boards = "/boards"
 
-func (r withoutEvents) GET(path string, h echo.HandlerFunc, m ...echo.MiddlewareFunc) *echo.Route {
-	if path == events {
+// compressed is for the boards: megabytes of the same few options, which become
+// some ten thousand bytes. They hold nothing that is secret or of the request.
+var compressed = middleware.Gzip()
+
+// routes leaves the event stream's route alone.
+type routes struct{ EchoRouter }
+
+func (r routes) GET(path string, h echo.HandlerFunc, m ...echo.MiddlewareFunc) *echo.Route {
+	switch path {
+	case events:
 		return nil
+	case boards:
+		m = append(m, compressed)
 	}
 	return r.EchoRouter.GET(path, h, m...)
 }

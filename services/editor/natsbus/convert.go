@@ -39,6 +39,35 @@ var (
 	}
 )
 
+// catalogueIn leaves out options that are not there.
+func catalogueIn(p *compilerv1.PlatformOffer) editor.Catalogue {
+	options := make([]*editor.Option, len(p.GetOptions()))
+	for i, o := range p.GetOptions() {
+		options[i] = &editor.Option{ID: o.GetId(), Label: o.GetLabel(), Values: make([]editor.OptionValue, len(o.GetValues()))}
+		for j, v := range o.GetValues() {
+			options[i].Values[j] = editor.OptionValue{ID: v.GetId(), Label: v.GetLabel(), Default: v.GetSelected()}
+		}
+	}
+	c := editor.Catalogue{Name: p.GetName(), Boards: make([]editor.Board, len(p.GetBoards()))}
+	for i, b := range p.GetBoards() {
+		board := editor.Board{FQBN: b.GetFqbn(), Name: b.GetName(), Kind: kindIn(b.GetKind())}
+		for _, place := range b.GetOptions() {
+			if int64(place) < int64(len(options)) {
+				board.Options = append(board.Options, options[place])
+			}
+		}
+		c.Boards[i] = board
+	}
+	return c
+}
+
+func kindIn(k compilerv1.Kind) editor.Kind {
+	if k == compilerv1.Kind_KIND_MICROPYTHON {
+		return editor.MicroPython
+	}
+	return editor.Arduino
+}
+
 func roleIn(r compilerv1.Role) editor.Role {
 	for role, other := range roles {
 		if other == r {

@@ -26,7 +26,8 @@ const (
 func Run(ctx context.Context, conn *bus.Conn, builds *editor.Builds, projects editor.ProjectStore) error {
 	a := answers{builds, projects}
 	g, ctx := errgroup.WithContext(ctx)
-	g.Go(func() error { return watchFarm(ctx, conn, builds) })
+	g.Go(func() error { return watchWorkers(ctx, conn, builds) })
+	g.Go(func() error { return watchPlatforms(ctx, conn, builds) })
 	g.Go(func() error { return bus.Serve(ctx, conn, flow.Claim, claimSlots, a.claim) })
 	g.Go(func() error { return bus.Serve(ctx, conn, flow.BuildResult, resultSlots, a.result) })
 	// The end of an attempt never waits behind news of others.
@@ -36,12 +37,23 @@ func Run(ctx context.Context, conn *bus.Conn, builds *editor.Builds, projects ed
 	return g.Wait()
 }
 
-func watchFarm(ctx context.Context, conn *bus.Conn, builds *editor.Builds) error {
+func watchWorkers(ctx context.Context, conn *bus.Conn, builds *editor.Builds) error {
 	return bus.Watch(ctx, conn, flow.Workers, nil, func(change bus.Change[*compilerv1.Worker]) {
 		if change.Gone {
 			builds.Farm.Leave(change.Key)
 		} else {
 			builds.Farm.See(change.Key, change.Value)
+		}
+		builds.Reschedule()
+	})
+}
+
+func watchPlatforms(ctx context.Context, conn *bus.Conn, builds *editor.Builds) error {
+	return bus.Watch(ctx, conn, flow.Platforms, nil, func(change bus.Change[*compilerv1.PlatformOffer]) {
+		if change.Gone {
+			builds.Farm.Forget(change.Key)
+		} else {
+			builds.Farm.Describe(change.Key, catalogueIn(change.Value))
 		}
 		builds.Reschedule()
 	})

@@ -492,16 +492,15 @@ func (x *Worker) GetStartedMs() int64 {
 	return 0
 }
 
-// A core at one version, as installed.
+// A core at one version, as installed. What it offers is in the bucket
+// platforms: it would be far too much to say every few seconds.
 type Platform struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The packager and architecture, "arduino:avr", or "micropython:py".
 	Id      string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
 	Version string `protobuf:"bytes,2,opt,name=version,proto3" json:"version,omitempty"`
-	Name    string `protobuf:"bytes,3,opt,name=name,proto3" json:"name,omitempty"`
 	// Digest of everything that decides what bytes come out.
-	Toolchain     string   `protobuf:"bytes,4,opt,name=toolchain,proto3" json:"toolchain,omitempty"`
-	Boards        []*Board `protobuf:"bytes,5,rep,name=boards,proto3" json:"boards,omitempty"`
+	Toolchain     string `protobuf:"bytes,3,opt,name=toolchain,proto3" json:"toolchain,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -550,13 +549,6 @@ func (x *Platform) GetVersion() string {
 	return ""
 }
 
-func (x *Platform) GetName() string {
-	if x != nil {
-		return x.Name
-	}
-	return ""
-}
-
 func (x *Platform) GetToolchain() string {
 	if x != nil {
 		return x.Toolchain
@@ -564,26 +556,84 @@ func (x *Platform) GetToolchain() string {
 	return ""
 }
 
-func (x *Platform) GetBoards() []*Board {
+// Value in the bucket platforms, key = a Platform: what it offers. All workers
+// with this toolchain write the same.
+type PlatformOffer struct {
+	state  protoimpl.MessageState `protogen:"open.v1"`
+	Name   string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	Boards []*Board               `protobuf:"bytes,2,rep,name=boards,proto3" json:"boards,omitempty"`
+	// The options of all boards, each once: the hundreds of boards of one core
+	// have most of them in common.
+	Options       []*BoardOption `protobuf:"bytes,3,rep,name=options,proto3" json:"options,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PlatformOffer) Reset() {
+	*x = PlatformOffer{}
+	mi := &file_flota_compiler_v1_compiler_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PlatformOffer) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PlatformOffer) ProtoMessage() {}
+
+func (x *PlatformOffer) ProtoReflect() protoreflect.Message {
+	mi := &file_flota_compiler_v1_compiler_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PlatformOffer.ProtoReflect.Descriptor instead.
+func (*PlatformOffer) Descriptor() ([]byte, []int) {
+	return file_flota_compiler_v1_compiler_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *PlatformOffer) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *PlatformOffer) GetBoards() []*Board {
 	if x != nil {
 		return x.Boards
 	}
 	return nil
 }
 
+func (x *PlatformOffer) GetOptions() []*BoardOption {
+	if x != nil {
+		return x.Options
+	}
+	return nil
+}
+
 type Board struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Fqbn          string                 `protobuf:"bytes,1,opt,name=fqbn,proto3" json:"fqbn,omitempty"`
-	Name          string                 `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
-	Kind          Kind                   `protobuf:"varint,3,opt,name=kind,proto3,enum=flota.compiler.v1.Kind" json:"kind,omitempty"`
-	Options       []*BoardOption         `protobuf:"bytes,4,rep,name=options,proto3" json:"options,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Fqbn  string                 `protobuf:"bytes,1,opt,name=fqbn,proto3" json:"fqbn,omitempty"`
+	Name  string                 `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
+	Kind  Kind                   `protobuf:"varint,3,opt,name=kind,proto3,enum=flota.compiler.v1.Kind" json:"kind,omitempty"`
+	// In their order, by their places in PlatformOffer.options.
+	Options       []uint32 `protobuf:"varint,4,rep,packed,name=options,proto3" json:"options,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Board) Reset() {
 	*x = Board{}
-	mi := &file_flota_compiler_v1_compiler_proto_msgTypes[3]
+	mi := &file_flota_compiler_v1_compiler_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -595,7 +645,7 @@ func (x *Board) String() string {
 func (*Board) ProtoMessage() {}
 
 func (x *Board) ProtoReflect() protoreflect.Message {
-	mi := &file_flota_compiler_v1_compiler_proto_msgTypes[3]
+	mi := &file_flota_compiler_v1_compiler_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -608,7 +658,7 @@ func (x *Board) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Board.ProtoReflect.Descriptor instead.
 func (*Board) Descriptor() ([]byte, []int) {
-	return file_flota_compiler_v1_compiler_proto_rawDescGZIP(), []int{3}
+	return file_flota_compiler_v1_compiler_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *Board) GetFqbn() string {
@@ -632,7 +682,7 @@ func (x *Board) GetKind() Kind {
 	return Kind_KIND_UNSPECIFIED
 }
 
-func (x *Board) GetOptions() []*BoardOption {
+func (x *Board) GetOptions() []uint32 {
 	if x != nil {
 		return x.Options
 	}
@@ -650,7 +700,7 @@ type BoardOption struct {
 
 func (x *BoardOption) Reset() {
 	*x = BoardOption{}
-	mi := &file_flota_compiler_v1_compiler_proto_msgTypes[4]
+	mi := &file_flota_compiler_v1_compiler_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -662,7 +712,7 @@ func (x *BoardOption) String() string {
 func (*BoardOption) ProtoMessage() {}
 
 func (x *BoardOption) ProtoReflect() protoreflect.Message {
-	mi := &file_flota_compiler_v1_compiler_proto_msgTypes[4]
+	mi := &file_flota_compiler_v1_compiler_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -675,7 +725,7 @@ func (x *BoardOption) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BoardOption.ProtoReflect.Descriptor instead.
 func (*BoardOption) Descriptor() ([]byte, []int) {
-	return file_flota_compiler_v1_compiler_proto_rawDescGZIP(), []int{4}
+	return file_flota_compiler_v1_compiler_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *BoardOption) GetId() string {
@@ -710,7 +760,7 @@ type BoardOptionValue struct {
 
 func (x *BoardOptionValue) Reset() {
 	*x = BoardOptionValue{}
-	mi := &file_flota_compiler_v1_compiler_proto_msgTypes[5]
+	mi := &file_flota_compiler_v1_compiler_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -722,7 +772,7 @@ func (x *BoardOptionValue) String() string {
 func (*BoardOptionValue) ProtoMessage() {}
 
 func (x *BoardOptionValue) ProtoReflect() protoreflect.Message {
-	mi := &file_flota_compiler_v1_compiler_proto_msgTypes[5]
+	mi := &file_flota_compiler_v1_compiler_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -735,7 +785,7 @@ func (x *BoardOptionValue) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BoardOptionValue.ProtoReflect.Descriptor instead.
 func (*BoardOptionValue) Descriptor() ([]byte, []int) {
-	return file_flota_compiler_v1_compiler_proto_rawDescGZIP(), []int{5}
+	return file_flota_compiler_v1_compiler_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *BoardOptionValue) GetId() string {
@@ -770,7 +820,7 @@ type LogChunk struct {
 
 func (x *LogChunk) Reset() {
 	*x = LogChunk{}
-	mi := &file_flota_compiler_v1_compiler_proto_msgTypes[6]
+	mi := &file_flota_compiler_v1_compiler_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -782,7 +832,7 @@ func (x *LogChunk) String() string {
 func (*LogChunk) ProtoMessage() {}
 
 func (x *LogChunk) ProtoReflect() protoreflect.Message {
-	mi := &file_flota_compiler_v1_compiler_proto_msgTypes[6]
+	mi := &file_flota_compiler_v1_compiler_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -795,7 +845,7 @@ func (x *LogChunk) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LogChunk.ProtoReflect.Descriptor instead.
 func (*LogChunk) Descriptor() ([]byte, []int) {
-	return file_flota_compiler_v1_compiler_proto_rawDescGZIP(), []int{6}
+	return file_flota_compiler_v1_compiler_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *LogChunk) GetAtMs() int64 {
@@ -822,7 +872,7 @@ type LogLine struct {
 
 func (x *LogLine) Reset() {
 	*x = LogLine{}
-	mi := &file_flota_compiler_v1_compiler_proto_msgTypes[7]
+	mi := &file_flota_compiler_v1_compiler_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -834,7 +884,7 @@ func (x *LogLine) String() string {
 func (*LogLine) ProtoMessage() {}
 
 func (x *LogLine) ProtoReflect() protoreflect.Message {
-	mi := &file_flota_compiler_v1_compiler_proto_msgTypes[7]
+	mi := &file_flota_compiler_v1_compiler_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -847,7 +897,7 @@ func (x *LogLine) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LogLine.ProtoReflect.Descriptor instead.
 func (*LogLine) Descriptor() ([]byte, []int) {
-	return file_flota_compiler_v1_compiler_proto_rawDescGZIP(), []int{7}
+	return file_flota_compiler_v1_compiler_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *LogLine) GetSource() LogSource {
@@ -877,7 +927,7 @@ type BuildStarted struct {
 
 func (x *BuildStarted) Reset() {
 	*x = BuildStarted{}
-	mi := &file_flota_compiler_v1_compiler_proto_msgTypes[8]
+	mi := &file_flota_compiler_v1_compiler_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -889,7 +939,7 @@ func (x *BuildStarted) String() string {
 func (*BuildStarted) ProtoMessage() {}
 
 func (x *BuildStarted) ProtoReflect() protoreflect.Message {
-	mi := &file_flota_compiler_v1_compiler_proto_msgTypes[8]
+	mi := &file_flota_compiler_v1_compiler_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -902,7 +952,7 @@ func (x *BuildStarted) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BuildStarted.ProtoReflect.Descriptor instead.
 func (*BuildStarted) Descriptor() ([]byte, []int) {
-	return file_flota_compiler_v1_compiler_proto_rawDescGZIP(), []int{8}
+	return file_flota_compiler_v1_compiler_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *BuildStarted) GetBuild() string {
@@ -946,7 +996,7 @@ type BuildPhase struct {
 
 func (x *BuildPhase) Reset() {
 	*x = BuildPhase{}
-	mi := &file_flota_compiler_v1_compiler_proto_msgTypes[9]
+	mi := &file_flota_compiler_v1_compiler_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -958,7 +1008,7 @@ func (x *BuildPhase) String() string {
 func (*BuildPhase) ProtoMessage() {}
 
 func (x *BuildPhase) ProtoReflect() protoreflect.Message {
-	mi := &file_flota_compiler_v1_compiler_proto_msgTypes[9]
+	mi := &file_flota_compiler_v1_compiler_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -971,7 +1021,7 @@ func (x *BuildPhase) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BuildPhase.ProtoReflect.Descriptor instead.
 func (*BuildPhase) Descriptor() ([]byte, []int) {
-	return file_flota_compiler_v1_compiler_proto_rawDescGZIP(), []int{9}
+	return file_flota_compiler_v1_compiler_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *BuildPhase) GetBuild() string {
@@ -1023,7 +1073,7 @@ type BuildFinished struct {
 
 func (x *BuildFinished) Reset() {
 	*x = BuildFinished{}
-	mi := &file_flota_compiler_v1_compiler_proto_msgTypes[10]
+	mi := &file_flota_compiler_v1_compiler_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1035,7 +1085,7 @@ func (x *BuildFinished) String() string {
 func (*BuildFinished) ProtoMessage() {}
 
 func (x *BuildFinished) ProtoReflect() protoreflect.Message {
-	mi := &file_flota_compiler_v1_compiler_proto_msgTypes[10]
+	mi := &file_flota_compiler_v1_compiler_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1048,7 +1098,7 @@ func (x *BuildFinished) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BuildFinished.ProtoReflect.Descriptor instead.
 func (*BuildFinished) Descriptor() ([]byte, []int) {
-	return file_flota_compiler_v1_compiler_proto_rawDescGZIP(), []int{10}
+	return file_flota_compiler_v1_compiler_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *BuildFinished) GetBuild() string {
@@ -1141,7 +1191,7 @@ type Diagnostic struct {
 
 func (x *Diagnostic) Reset() {
 	*x = Diagnostic{}
-	mi := &file_flota_compiler_v1_compiler_proto_msgTypes[11]
+	mi := &file_flota_compiler_v1_compiler_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1153,7 +1203,7 @@ func (x *Diagnostic) String() string {
 func (*Diagnostic) ProtoMessage() {}
 
 func (x *Diagnostic) ProtoReflect() protoreflect.Message {
-	mi := &file_flota_compiler_v1_compiler_proto_msgTypes[11]
+	mi := &file_flota_compiler_v1_compiler_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1166,7 +1216,7 @@ func (x *Diagnostic) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Diagnostic.ProtoReflect.Descriptor instead.
 func (*Diagnostic) Descriptor() ([]byte, []int) {
-	return file_flota_compiler_v1_compiler_proto_rawDescGZIP(), []int{11}
+	return file_flota_compiler_v1_compiler_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Diagnostic) GetFile() string {
@@ -1220,7 +1270,7 @@ type Output struct {
 
 func (x *Output) Reset() {
 	*x = Output{}
-	mi := &file_flota_compiler_v1_compiler_proto_msgTypes[12]
+	mi := &file_flota_compiler_v1_compiler_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1232,7 +1282,7 @@ func (x *Output) String() string {
 func (*Output) ProtoMessage() {}
 
 func (x *Output) ProtoReflect() protoreflect.Message {
-	mi := &file_flota_compiler_v1_compiler_proto_msgTypes[12]
+	mi := &file_flota_compiler_v1_compiler_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1245,7 +1295,7 @@ func (x *Output) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Output.ProtoReflect.Descriptor instead.
 func (*Output) Descriptor() ([]byte, []int) {
-	return file_flota_compiler_v1_compiler_proto_rawDescGZIP(), []int{12}
+	return file_flota_compiler_v1_compiler_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *Output) GetRole() Role {
@@ -1296,7 +1346,7 @@ type Memory struct {
 
 func (x *Memory) Reset() {
 	*x = Memory{}
-	mi := &file_flota_compiler_v1_compiler_proto_msgTypes[13]
+	mi := &file_flota_compiler_v1_compiler_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1308,7 +1358,7 @@ func (x *Memory) String() string {
 func (*Memory) ProtoMessage() {}
 
 func (x *Memory) ProtoReflect() protoreflect.Message {
-	mi := &file_flota_compiler_v1_compiler_proto_msgTypes[13]
+	mi := &file_flota_compiler_v1_compiler_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1321,7 +1371,7 @@ func (x *Memory) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Memory.ProtoReflect.Descriptor instead.
 func (*Memory) Descriptor() ([]byte, []int) {
-	return file_flota_compiler_v1_compiler_proto_rawDescGZIP(), []int{13}
+	return file_flota_compiler_v1_compiler_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *Memory) GetFlashUsed() uint64 {
@@ -1362,7 +1412,7 @@ type PhaseTime struct {
 
 func (x *PhaseTime) Reset() {
 	*x = PhaseTime{}
-	mi := &file_flota_compiler_v1_compiler_proto_msgTypes[14]
+	mi := &file_flota_compiler_v1_compiler_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1374,7 +1424,7 @@ func (x *PhaseTime) String() string {
 func (*PhaseTime) ProtoMessage() {}
 
 func (x *PhaseTime) ProtoReflect() protoreflect.Message {
-	mi := &file_flota_compiler_v1_compiler_proto_msgTypes[14]
+	mi := &file_flota_compiler_v1_compiler_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1387,7 +1437,7 @@ func (x *PhaseTime) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PhaseTime.ProtoReflect.Descriptor instead.
 func (*PhaseTime) Descriptor() ([]byte, []int) {
-	return file_flota_compiler_v1_compiler_proto_rawDescGZIP(), []int{14}
+	return file_flota_compiler_v1_compiler_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *PhaseTime) GetPhase() Phase {
@@ -1414,7 +1464,7 @@ type Library struct {
 
 func (x *Library) Reset() {
 	*x = Library{}
-	mi := &file_flota_compiler_v1_compiler_proto_msgTypes[15]
+	mi := &file_flota_compiler_v1_compiler_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1426,7 +1476,7 @@ func (x *Library) String() string {
 func (*Library) ProtoMessage() {}
 
 func (x *Library) ProtoReflect() protoreflect.Message {
-	mi := &file_flota_compiler_v1_compiler_proto_msgTypes[15]
+	mi := &file_flota_compiler_v1_compiler_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1439,7 +1489,7 @@ func (x *Library) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Library.ProtoReflect.Descriptor instead.
 func (*Library) Descriptor() ([]byte, []int) {
-	return file_flota_compiler_v1_compiler_proto_rawDescGZIP(), []int{15}
+	return file_flota_compiler_v1_compiler_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Library) GetName() string {
@@ -1470,18 +1520,20 @@ const file_flota_compiler_v1_compiler_proto_rawDesc = "" +
 	"\tplatforms\x18\x04 \x03(\v2\x1b.flota.compiler.v1.PlatformR\tplatforms\x12\x1a\n" +
 	"\bdraining\x18\x05 \x01(\bR\bdraining\x12\x1d\n" +
 	"\n" +
-	"started_ms\x18\x06 \x01(\x03R\tstartedMs\"\x98\x01\n" +
+	"started_ms\x18\x06 \x01(\x03R\tstartedMs\"R\n" +
 	"\bPlatform\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x18\n" +
-	"\aversion\x18\x02 \x01(\tR\aversion\x12\x12\n" +
-	"\x04name\x18\x03 \x01(\tR\x04name\x12\x1c\n" +
-	"\ttoolchain\x18\x04 \x01(\tR\ttoolchain\x120\n" +
-	"\x06boards\x18\x05 \x03(\v2\x18.flota.compiler.v1.BoardR\x06boards\"\x96\x01\n" +
+	"\aversion\x18\x02 \x01(\tR\aversion\x12\x1c\n" +
+	"\ttoolchain\x18\x03 \x01(\tR\ttoolchain\"\x8f\x01\n" +
+	"\rPlatformOffer\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x120\n" +
+	"\x06boards\x18\x02 \x03(\v2\x18.flota.compiler.v1.BoardR\x06boards\x128\n" +
+	"\aoptions\x18\x03 \x03(\v2\x1e.flota.compiler.v1.BoardOptionR\aoptions\"v\n" +
 	"\x05Board\x12\x12\n" +
 	"\x04fqbn\x18\x01 \x01(\tR\x04fqbn\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12+\n" +
-	"\x04kind\x18\x03 \x01(\x0e2\x17.flota.compiler.v1.KindR\x04kind\x128\n" +
-	"\aoptions\x18\x04 \x03(\v2\x1e.flota.compiler.v1.BoardOptionR\aoptions\"p\n" +
+	"\x04kind\x18\x03 \x01(\x0e2\x17.flota.compiler.v1.KindR\x04kind\x12\x18\n" +
+	"\aoptions\x18\x04 \x03(\rR\aoptions\"p\n" +
 	"\vBoardOption\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x14\n" +
 	"\x05label\x18\x02 \x01(\tR\x05label\x12;\n" +
@@ -1597,7 +1649,7 @@ func file_flota_compiler_v1_compiler_proto_rawDescGZIP() []byte {
 }
 
 var file_flota_compiler_v1_compiler_proto_enumTypes = make([]protoimpl.EnumInfo, 6)
-var file_flota_compiler_v1_compiler_proto_msgTypes = make([]protoimpl.MessageInfo, 16)
+var file_flota_compiler_v1_compiler_proto_msgTypes = make([]protoimpl.MessageInfo, 17)
 var file_flota_compiler_v1_compiler_proto_goTypes = []any{
 	(Kind)(0),                // 0: flota.compiler.v1.Kind
 	(LogSource)(0),           // 1: flota.compiler.v1.LogSource
@@ -1608,35 +1660,36 @@ var file_flota_compiler_v1_compiler_proto_goTypes = []any{
 	(*Job)(nil),              // 6: flota.compiler.v1.Job
 	(*Worker)(nil),           // 7: flota.compiler.v1.Worker
 	(*Platform)(nil),         // 8: flota.compiler.v1.Platform
-	(*Board)(nil),            // 9: flota.compiler.v1.Board
-	(*BoardOption)(nil),      // 10: flota.compiler.v1.BoardOption
-	(*BoardOptionValue)(nil), // 11: flota.compiler.v1.BoardOptionValue
-	(*LogChunk)(nil),         // 12: flota.compiler.v1.LogChunk
-	(*LogLine)(nil),          // 13: flota.compiler.v1.LogLine
-	(*BuildStarted)(nil),     // 14: flota.compiler.v1.BuildStarted
-	(*BuildPhase)(nil),       // 15: flota.compiler.v1.BuildPhase
-	(*BuildFinished)(nil),    // 16: flota.compiler.v1.BuildFinished
-	(*Diagnostic)(nil),       // 17: flota.compiler.v1.Diagnostic
-	(*Output)(nil),           // 18: flota.compiler.v1.Output
-	(*Memory)(nil),           // 19: flota.compiler.v1.Memory
-	(*PhaseTime)(nil),        // 20: flota.compiler.v1.PhaseTime
-	(*Library)(nil),          // 21: flota.compiler.v1.Library
+	(*PlatformOffer)(nil),    // 9: flota.compiler.v1.PlatformOffer
+	(*Board)(nil),            // 10: flota.compiler.v1.Board
+	(*BoardOption)(nil),      // 11: flota.compiler.v1.BoardOption
+	(*BoardOptionValue)(nil), // 12: flota.compiler.v1.BoardOptionValue
+	(*LogChunk)(nil),         // 13: flota.compiler.v1.LogChunk
+	(*LogLine)(nil),          // 14: flota.compiler.v1.LogLine
+	(*BuildStarted)(nil),     // 15: flota.compiler.v1.BuildStarted
+	(*BuildPhase)(nil),       // 16: flota.compiler.v1.BuildPhase
+	(*BuildFinished)(nil),    // 17: flota.compiler.v1.BuildFinished
+	(*Diagnostic)(nil),       // 18: flota.compiler.v1.Diagnostic
+	(*Output)(nil),           // 19: flota.compiler.v1.Output
+	(*Memory)(nil),           // 20: flota.compiler.v1.Memory
+	(*PhaseTime)(nil),        // 21: flota.compiler.v1.PhaseTime
+	(*Library)(nil),          // 22: flota.compiler.v1.Library
 }
 var file_flota_compiler_v1_compiler_proto_depIdxs = []int32{
 	8,  // 0: flota.compiler.v1.Worker.platforms:type_name -> flota.compiler.v1.Platform
-	9,  // 1: flota.compiler.v1.Platform.boards:type_name -> flota.compiler.v1.Board
-	0,  // 2: flota.compiler.v1.Board.kind:type_name -> flota.compiler.v1.Kind
-	10, // 3: flota.compiler.v1.Board.options:type_name -> flota.compiler.v1.BoardOption
-	11, // 4: flota.compiler.v1.BoardOption.values:type_name -> flota.compiler.v1.BoardOptionValue
-	13, // 5: flota.compiler.v1.LogChunk.lines:type_name -> flota.compiler.v1.LogLine
+	10, // 1: flota.compiler.v1.PlatformOffer.boards:type_name -> flota.compiler.v1.Board
+	11, // 2: flota.compiler.v1.PlatformOffer.options:type_name -> flota.compiler.v1.BoardOption
+	0,  // 3: flota.compiler.v1.Board.kind:type_name -> flota.compiler.v1.Kind
+	12, // 4: flota.compiler.v1.BoardOption.values:type_name -> flota.compiler.v1.BoardOptionValue
+	14, // 5: flota.compiler.v1.LogChunk.lines:type_name -> flota.compiler.v1.LogLine
 	1,  // 6: flota.compiler.v1.LogLine.source:type_name -> flota.compiler.v1.LogSource
 	2,  // 7: flota.compiler.v1.BuildPhase.phase:type_name -> flota.compiler.v1.Phase
 	3,  // 8: flota.compiler.v1.BuildFinished.outcome:type_name -> flota.compiler.v1.Outcome
-	17, // 9: flota.compiler.v1.BuildFinished.diagnostics:type_name -> flota.compiler.v1.Diagnostic
-	18, // 10: flota.compiler.v1.BuildFinished.outputs:type_name -> flota.compiler.v1.Output
-	19, // 11: flota.compiler.v1.BuildFinished.memory:type_name -> flota.compiler.v1.Memory
-	20, // 12: flota.compiler.v1.BuildFinished.times:type_name -> flota.compiler.v1.PhaseTime
-	21, // 13: flota.compiler.v1.BuildFinished.libraries:type_name -> flota.compiler.v1.Library
+	18, // 9: flota.compiler.v1.BuildFinished.diagnostics:type_name -> flota.compiler.v1.Diagnostic
+	19, // 10: flota.compiler.v1.BuildFinished.outputs:type_name -> flota.compiler.v1.Output
+	20, // 11: flota.compiler.v1.BuildFinished.memory:type_name -> flota.compiler.v1.Memory
+	21, // 12: flota.compiler.v1.BuildFinished.times:type_name -> flota.compiler.v1.PhaseTime
+	22, // 13: flota.compiler.v1.BuildFinished.libraries:type_name -> flota.compiler.v1.Library
 	4,  // 14: flota.compiler.v1.Diagnostic.severity:type_name -> flota.compiler.v1.Severity
 	5,  // 15: flota.compiler.v1.Output.role:type_name -> flota.compiler.v1.Role
 	2,  // 16: flota.compiler.v1.PhaseTime.phase:type_name -> flota.compiler.v1.Phase
@@ -1658,7 +1711,7 @@ func file_flota_compiler_v1_compiler_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_flota_compiler_v1_compiler_proto_rawDesc), len(file_flota_compiler_v1_compiler_proto_rawDesc)),
 			NumEnums:      6,
-			NumMessages:   16,
+			NumMessages:   17,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
