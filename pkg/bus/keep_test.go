@@ -20,7 +20,9 @@ func keep(t *testing.T, c *bus.Conn, every time.Duration, names ...string) <-cha
 		values[name] = &compilerv1.Worker{Worker: name}
 	}
 	kept := make(chan string, 9)
-	background(t, func(ctx context.Context) { _ = bus.Keep(ctx, c, flow.Workers, every, values, func() { kept <- "kept" }) })
+	background(t, func(ctx context.Context) {
+		_ = bus.Keep(ctx, c, flow.Workers, every, values, func() { kept <- "kept" })
+	})
 	return kept
 }
 
@@ -55,7 +57,9 @@ func TestKeepRenews(t *testing.T) {
 
 	values := map[string]*compilerv1.Worker{"a": {Worker: strings.Repeat("x", int(flow.Workers.MaxValue))}, "b": {Worker: "b"}}
 	kept := make(chan string, 1)
-	background(t, func(ctx context.Context) { _ = bus.Keep(ctx, compiler, flow.Workers, time.Hour, values, func() { kept <- "kept" }) })
+	background(t, func(ctx context.Context) {
+		_ = bus.Keep(ctx, compiler, flow.Workers, time.Hour, values, func() { kept <- "kept" })
+	})
 	expect(t, kept, "kept")
 	all, err := bus.Snapshot(t.Context(), editor, flow.Workers)
 	if err != nil || all["a"] != nil || all["b"] == nil {
