@@ -48,8 +48,9 @@ var (
 		Name: "DEVICES", Owner: Fleet, Subjects: []string{"devices.>"},
 		Doc:       "Devices that came, went and reported. Kept until everybody concerned has handled it.",
 		Retention: jetstream.InterestPolicy, Discard: jetstream.DiscardNew, MaxAge: 14 * 24 * time.Hour, MaxBytes: 1 * gib, MaxMessage: 16 * kib,
-		// Twice the window in which a signed report is accepted: a replayed one is dropped here.
-		Duplicates: 10 * time.Minute,
+		// More than twice the window in which a signed report is accepted, from a clock
+		// that is ahead to one that is behind: a replayed one is dropped here.
+		Duplicates: 11 * time.Minute,
 	}
 	Seen = &Stream{
 		Name: "SEEN", Owner: Fleet, Subjects: []string{"seen.>"},

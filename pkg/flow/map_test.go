@@ -5,9 +5,20 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/flota/flota/pkg/deviceproto"
 )
+
+// A report's time may be ahead of the server's by ClockWindow and is good until it
+// lies as far behind: so long the stream must know that it has it.
+func TestAReplayedReportIsStillKnown(t *testing.T) {
+	if Devices.Duplicates <= 2*(deviceproto.ClockWindow+time.Second) {
+		t.Errorf("duplicates are known for %s", Devices.Duplicates)
+	}
+}
 
 func TestMapIsConsistent(t *testing.T) {
 	known := func(where string, services ...Service) {
