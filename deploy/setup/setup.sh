@@ -40,7 +40,7 @@ deploy/toolchain/layout.sh "$arduino_cli" >/dev/null
 
 for extra in "$@"; do
   case $extra in
-    test) install_packages chromium ;;
+    test) install_packages chromium openssl ;;
     lint)
       install_packages clang-format flake8
       for tool in golangci-lint buf; do deploy/tools/build.sh "$tool" >/dev/null; done

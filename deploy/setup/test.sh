@@ -4,8 +4,15 @@ set -euo pipefail
 cd "$(dirname "$0")/../.."
 deploy/setup/setup.sh test
 . deploy/setup/env.sh
-step() { printf '\n--- %s\n' "$1"; }
+whole=github.com/flota/flota/deploy/solo
 
-step "go vet"; go vet work
-step "web editor: unit tests"; (cd services/editor/web && npm test --silent)
-step "Go tests of every module"; go test -timeout 10m work
+step "go vet"
+go vet work
+step "web editor: unit tests"
+(cd services/editor/web && npm test --silent)
+step "Go tests of every package"
+go list work | grep -vx "$whole" | xargs go test -timeout 10m
+# Alone on the machine, and never from the cache: it runs binaries, compilers and a browser.
+step "the product as a whole: flota-solo, simulated devices, Chromium"
+FLOTA_TEST_BROWSER=/usr/bin/chromium go test -count=1 -v -timeout 10m "$whole"
+step "done; screenshots are in deploy/solo/out/browser"
