@@ -47,6 +47,8 @@ func TestExamplesCompile(t *testing.T) {
 				require.Greater(t, first.Memory.FlashMax, first.Memory.FlashUsed)
 			}
 
+			repeated := s.build(first.Project, solotest.BuildWish{})
+			require.NotNil(t, repeated.Cached, "asked again at once")
 			again := s.build(first.Project, solotest.BuildWish{Fresh: true})
 			require.Nil(t, again.Cached)
 			require.Equal(t, digests(first), digests(again), "compiled again")

@@ -1,6 +1,7 @@
 package editor
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"time"
@@ -137,8 +138,15 @@ func (s *Builds) Finish(ctx context.Context, f Finish) error {
 			return err
 		}
 	}
+	if f.Outcome == OutcomeSucceeded {
+		// Before the build says so: whoever sees that may ask for the same again. It
+		// counts once the build has succeeded; losing it costs one compilation.
+		_ = s.Store.SetKnownResult(ctx, &CachedResult{
+			Meta: docstore.Meta{ID: b.resultKey(cmp.Or(f.Toolchain, b.Toolchain))}, Workspace: b.Workspace, Build: b.ID, Made: s.Now(),
+		})
+	}
 	ended := false
-	b, err = s.Store.ChangeBuild(ctx, f.Build, func(b *Build) error {
+	_, err = s.Store.ChangeBuild(ctx, f.Build, func(b *Build) error {
 		if ended = b.Current(f.Attempt); !ended {
 			return ErrUnchanged
 		}
@@ -165,12 +173,6 @@ func (s *Builds) Finish(ctx context.Context, f Finish) error {
 	if ended {
 		wake(s.due)
 		wake(s.logs)
-		if b.State == Succeeded {
-			// Losing this costs one compilation.
-			_ = s.Store.SetKnownResult(ctx, &CachedResult{
-				Meta: docstore.Meta{ID: b.resultKey(b.Toolchain)}, Workspace: b.Workspace, Build: b.ID, Made: b.Ended,
-			})
-		}
 	}
 	return nil
 }
