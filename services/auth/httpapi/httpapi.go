@@ -37,8 +37,8 @@ var open = []string{"/setup", "/login", "/product-login", "/refresh", "/logout",
 // Base is the path that the API is mounted under.
 const Base = "/api/auth/v1"
 
-// Who asks for a login is not known yet, and so has little read of what it sends;
-// a list of products is long.
+// BodyLimit is how long a body usually may be, in bytes: who asks for a login is
+// not known yet, and has little read of what it sends.
 const BodyLimit = 16 << 10
 
 // BodyLimits are the routes whose bodies may be longer than BodyLimit.
