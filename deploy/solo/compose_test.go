@@ -255,7 +255,9 @@ func settingsOf(t *testing.T, service string) []string {
 	t.Helper()
 	b, err := serviceBinaries()
 	require.NoError(t, err)
-	out, err := exec.CommandContext(within(t, patience), b.Path(service), "--help").Output()
+	help := exec.CommandContext(within(t, patience), b.Path(service), "--help")
+	help.Env = []string{"HOME=" + t.TempDir()} // not what make sets for its scripts
+	out, err := help.Output()
 	require.NoError(t, err)
 	known := regexp.MustCompile(`FLOTA_[A-Z0-9_]+`).FindAllString(string(out), -1)
 	require.NotEmpty(t, known)
