@@ -131,7 +131,7 @@ func TestSIGTERMDrains(t *testing.T) {
 	require.NotContains(t, s.Log.String(), `"level":"error"`)
 
 	require.NoError(t, s.Start(ctx))
-	b, err = s.admin.GetBuild(ctx, b.Id)
+	b, err = s.admin.WaitBuild(ctx, b.Id) // that it is finished may still be to be read
 	require.NoError(t, err)
 	require.Equal(t, editorapi.BuildStateSucceeded, b.State)
 	require.Equal(t, 1, b.Attempt)
