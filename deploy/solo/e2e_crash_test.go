@@ -183,7 +183,8 @@ func (w *work) check(ctx context.Context) {
 	require.Contains(w.t, []string{w.saved, w.sent}, content, "a file that was saved")
 
 	for _, id := range w.products {
-		_, _, err := admin.Device(ctx, id)
+		// What was registered a moment before the kill reaches fleet a moment after the start.
+		_, err := admin.WaitDevice(ctx, id, func(fleetapi.Device) bool { return true })
 		require.NoError(w.t, err, "a product that was registered")
 	}
 
