@@ -15,6 +15,11 @@ if release=$(git describe --tags --abbrev=0 2>/dev/null); then
 else
   echo "buf breaking: nothing is released yet to compare with"
 fi
+step "generated code is current"
+generated() { git ls-files -z '*.pb.go' '*.gen.go' 'services/editor/web/src/api/*.d.ts' firmware/vectors proto/README.md deploy/nats/nats.conf | xargs -0 sha256sum; }
+before=$(generated)
+deploy/setup/gen.sh
+[ "$before" = "$(generated)" ] || { echo "flota: generated code was out of date; it is made again now: look at git diff and commit it" >&2; exit 1; }
 step "svelte-check"; (cd services/editor/web && npm run --silent check)
 step "flake8"; git ls-files -z '*.py' | xargs -0r flake8 --max-line-length 99
 step "clang-format"; git ls-files -z '*.cpp' '*.h' '*.c' | xargs -0r clang-format --dry-run -Werror
