@@ -74,6 +74,20 @@ func TestComposeFile(t *testing.T) {
 			}
 		}
 	})
+	t.Run("what the Dockerfiles copy is there", func(t *testing.T) {
+		for _, file := range []string{"Dockerfile", "Dockerfile.compiler"} {
+			text, err := os.ReadFile(filepath.Join(dir, "deploy", "docker", file))
+			require.NoError(t, err)
+			for _, copied := range regexp.MustCompile(`(?m)^COPY ([^-].*) \S+$`).FindAllStringSubmatch(string(text), -1) {
+				for source := range strings.FieldsSeq(copied[1]) {
+					for _, s := range flow.Services {
+						_, err := os.Stat(filepath.Join(solotest.Root(), strings.ReplaceAll(source, "${SERVICE}", string(s))))
+						require.NoError(t, err, file)
+					}
+				}
+			}
+		}
+	})
 	t.Run("health checks", func(t *testing.T) {
 		for name, service := range project.Services {
 			if name == "minio-users" { // ends when it is done
