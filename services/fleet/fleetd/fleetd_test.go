@@ -225,6 +225,23 @@ func TestReportsWait(t *testing.T) {
 	})
 }
 
+// A message that names another device than its subject, or no workspace, is
+// nobody's word: it is dropped and changes nothing.
+func TestStrayMessagesAreDropped(t *testing.T) {
+	in := install(t)
+	in.start()
+	in.enrol("d1")
+	in.report("d1", 0, "confirmed", func(r *artifactv1.DeviceReported) { r.Device, r.Chip = "d2", "stray" })
+	in.report("d1", 0, "confirmed", func(r *artifactv1.DeviceReported) { r.Workspace, r.Chip = "", "stray" })
+	in.report("d1", 0, "failed", func(r *artifactv1.DeviceReported) { r.Chip = "its own" })
+	in.enrol("d2")
+	ada := in.as(identity.Maintainer)
+	in.eventually("the one report that counts", func() bool { return ada.device("d1").Device.Chip == "its own" })
+	if chip := ada.device("d2").Device.Chip; chip != "" {
+		t.Errorf("d2 took a stray report: chip %q", chip)
+	}
+}
+
 // The bus lost its data: artifact learns anew what every device should have.
 func TestReadModelsAreRebuilt(t *testing.T) {
 	in := install(t)

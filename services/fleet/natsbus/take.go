@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/flota/flota/pkg/bus"
 	"github.com/flota/flota/pkg/docstore"
@@ -33,25 +34,25 @@ const patience = 20
 func Take(ctx context.Context, c *bus.Conn, f *fleet.Fleet) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error {
-		return bus.Handle(ctx, c, flow.TakeEnrolled, bus.NewSlots(newsAtOnce), func(ctx context.Context, m bus.Message[*authv1.DeviceEnrolled]) error {
+		return bus.Handle(ctx, c, flow.TakeEnrolled, bus.NewSlots(newsAtOnce), whole(func(ctx context.Context, m bus.Message[*authv1.DeviceEnrolled]) error {
 			e := m.Body
 			return f.Enrolled(ctx, fleet.Enrolment{
 				Device: e.GetDevice(), Workspace: e.GetWorkspace(), ProductID: e.GetProductId(), Name: e.GetName(), At: m.Published,
 			})
-		})
+		}))
 	})
 	group.Go(func() error {
-		return bus.Handle(ctx, c, flow.TakeRevoked, bus.NewSlots(newsAtOnce), func(ctx context.Context, m bus.Message[*authv1.DeviceRevoked]) error {
+		return bus.Handle(ctx, c, flow.TakeRevoked, bus.NewSlots(newsAtOnce), whole(func(ctx context.Context, m bus.Message[*authv1.DeviceRevoked]) error {
 			if m.Body.GetDeleted() {
 				return f.Deleted(ctx, m.Body.GetDevice())
 			}
 			return patient(m.Delivered, f.Revoked(ctx, m.Body.GetDevice(), m.Published))
-		})
+		}))
 	})
 	group.Go(func() error {
-		return bus.Handle(ctx, c, flow.TakeReported, bus.NewSlots(reportsAtOnce), func(ctx context.Context, m bus.Message[*artifactv1.DeviceReported]) error {
+		return bus.Handle(ctx, c, flow.TakeReported, bus.NewSlots(reportsAtOnce), whole(func(ctx context.Context, m bus.Message[*artifactv1.DeviceReported]) error {
 			return patient(m.Delivered, f.Reported(ctx, m.Body.GetDevice(), report(m.Body)))
-		})
+		}))
 	})
 	group.Go(func() error {
 		return bus.Handle(ctx, c, flow.TakeSeen, bus.NewSlots(batchesAtOnce), func(ctx context.Context, m bus.Message[*artifactv1.SeenBatch]) error {
@@ -59,6 +60,21 @@ func Take(ctx context.Context, c *bus.Conn, f *fleet.Fleet) error {
 		})
 	})
 	return group.Wait()
+}
+
+// whole drops what is no word about the device that its subject names: nobody
+// who may speak of devices says such a thing (proto/README.md tells who could).
+func whole[T interface {
+	proto.Message
+	GetDevice() string
+	GetWorkspace() string
+}](f func(context.Context, bus.Message[T]) error) func(context.Context, bus.Message[T]) error {
+	return func(ctx context.Context, m bus.Message[T]) error {
+		if m.Body.GetDevice() != m.Word(1) || m.Body.GetWorkspace() == "" {
+			return bus.Permanent(fault.New(fault.Invalid, "a message on %s about %q", m.Subject, m.Body.GetDevice()))
+		}
+		return f(ctx, m)
+	}
 }
 
 // patient drops a message about a device that stays unknown.
