@@ -74,6 +74,7 @@ func TestFirstUpdate(t *testing.T) {
 	}
 	require.Equal(t, []string{"confirmed", "applied", "verified", "downloading", "wanted"}, states)
 
+	s.seen.check(t, log.String())
 	_, err = s.Stop(ctx)
 	require.NoError(t, err)
 	s.seen.checkFolder(t, s.Data())

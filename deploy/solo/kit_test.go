@@ -198,6 +198,7 @@ func (s *secrets) check(t testing.TB, log string) {
 	t.Helper()
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	require.NotEmpty(t, s.all)
 	for line := range strings.Lines(log) {
 		told := strings.HasPrefix(line, `{"url":`) || strings.HasPrefix(line, "    http") && strings.Contains(line, "/?setup=")
 		for _, secret := range s.all {
