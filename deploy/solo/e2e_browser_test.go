@@ -50,7 +50,7 @@ func scenarios(t *testing.T, env []string, args ...string) string {
 	ctx := within(t, 5*time.Minute)
 	cmd := exec.CommandContext(ctx, "node", append(append([]string{"--test", "--test-reporter=spec"}, args...), "e2e/")...)
 	cmd.Dir = filepath.Join(solotest.Root(), "services", "editor", "web")
-	cmd.Env = append(os.Environ(), env...)
+	cmd.Env = append(append(os.Environ(), "TMPDIR="+t.TempDir()), env...)
 	cmd.WaitDelay = time.Second
 	out, err := cmd.CombinedOutput()
 	t.Logf("%s", out)
