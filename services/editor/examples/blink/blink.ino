@@ -1,7 +1,7 @@
 // Blinks the built-in LED and counts on the serial port.
 //
-// There is nothing about updates here, and there need not be: every firmware
-// that is built by Flota can be updated over the air.
+// There is nothing about updates here: the simulated board fetches, checks and
+// installs them itself.
 
 const unsigned long interval = 500;  // milliseconds
 
