@@ -3,6 +3,7 @@ package bus
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -38,37 +39,77 @@ func Watch[T proto.Message](ctx context.Context, c *Conn, b flow.Bucket[T], read
 	return nil
 }
 
+// snapshotPasses bounds how often a bucket is read that is written to all the time.
+const snapshotPasses = 10
+
 // Snapshot returns everything that a bucket holds now. Error: fault.Unavailable.
+//
+// A reading passes over a value that is replaced while it goes on: the old one is gone, the new one lies behind the end. So a
+// bucket that was written to meanwhile is read again, and the readings are laid over one another.
 func Snapshot[T proto.Message](ctx context.Context, c *Conn, b flow.Bucket[T]) (map[string]T, error) {
 	ctx, end := c.connected(ctx)
 	defer end()
+	unavailable := func(err error) error {
+		return fault.Wrap(because(ctx, err), fault.Unavailable, "the bucket %s cannot be read", b.Name)
+	}
 	kv, err := c.bucket(ctx, b.Name)
 	if err != nil {
 		return nil, err
 	}
-	unavailable := func(err error) error {
-		return fault.Wrap(because(ctx, err), fault.Unavailable, "the bucket %s cannot be read", b.Name)
-	}
-	updates, err := kv.WatchAll(ctx, jetstream.IgnoreDeletes())
+	before, err := lastSequence(ctx, kv)
 	if err != nil {
 		return nil, unavailable(err)
 	}
-	defer endWatch(updates)
 	all := map[string]T{}
+	for range snapshotPasses {
+		if err := readBucket(ctx, kv, all); err != nil {
+			return nil, unavailable(err)
+		}
+		after, err := lastSequence(ctx, kv)
+		if err != nil {
+			return nil, unavailable(err)
+		}
+		if after == before {
+			break
+		}
+		before = after
+	}
+	return all, nil
+}
+
+func lastSequence(ctx context.Context, kv jetstream.KeyValue) (uint64, error) {
+	status, err := kv.Status(ctx)
+	if err != nil {
+		return 0, err
+	}
+	return status.(*jetstream.KeyValueBucketStatus).StreamInfo().State.LastSeq, nil
+}
+
+// readBucket lays what a bucket holds, and what it holds no more, over all.
+func readBucket[T proto.Message](ctx context.Context, kv jetstream.KeyValue, all map[string]T) error {
+	updates, err := kv.WatchAll(ctx)
+	if err != nil {
+		return err
+	}
+	defer endWatch(updates)
 	for {
 		select {
 		case <-ctx.Done():
-			return nil, unavailable(ctx.Err())
+			return ctx.Err()
 		case e, open := <-updates.Updates():
 			if !open {
-				return nil, unavailable(errWatchEnded)
+				return errWatchEnded
 			}
 			if e == nil {
-				return all, nil
+				return nil
+			}
+			if e.Operation() != jetstream.KeyValuePut {
+				delete(all, e.Key())
+				continue
 			}
 			value := newMessage[T]()
 			if err := proto.Unmarshal(e.Value(), value); err != nil {
-				return nil, fault.Wrap(err, fault.Internal, "the bucket %s holds something else", b.Name)
+				return fmt.Errorf("%s is not a value of its type: %w", e.Key(), err)
 			}
 			all[e.Key()] = value
 		}

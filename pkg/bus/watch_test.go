@@ -2,6 +2,8 @@ package bus_test
 
 import (
 	"context"
+	"fmt"
+	"sync"
 	"testing"
 	"time"
 
@@ -81,6 +83,36 @@ func TestWatchOfAnEmptyBucket(t *testing.T) {
 	t.Parallel()
 	server := bustest.Server(t)
 	expect(t, told(t, server.Connect(flow.Artifact), flow.DeviceKeys, (*authv1.DeviceKey).GetProductId), "ready")
+}
+
+// A value that is replaced while a snapshot is taken is in it all the same.
+func TestSnapshotOfABusyBucket(t *testing.T) {
+	t.Parallel()
+	server := bustest.Server(t)
+	auth, artifact := server.Connect(flow.Auth), server.Connect(flow.Artifact)
+	const keys = 20
+	put := func(ctx context.Context, i int) error {
+		return bus.Put(ctx, auth, flow.DeviceKeys, fmt.Sprintf("d%d", i%keys), &authv1.DeviceKey{})
+	}
+	for i := range keys {
+		must(t, put(t.Context(), i))
+	}
+	for range 50 {
+		var writer sync.WaitGroup
+		writer.Go(func() {
+			for i := range keys {
+				if err := put(t.Context(), i); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+		all, err := bus.Snapshot(t.Context(), artifact, flow.DeviceKeys)
+		must(t, err)
+		if len(all) != keys {
+			t.Errorf("%d of %d keys", len(all), keys)
+		}
+		writer.Wait()
+	}
 }
 
 // A watch may start before its bucket is made.
