@@ -21,10 +21,11 @@ const (
 	Compiler Service = "compiler"
 	Artifact Service = "artifact"
 	Fleet    Service = "fleet"
+	Boards   Service = "boards"
 )
 
 // Services lists them all, in the order in which a build meets them.
-var Services = []Service{Auth, Editor, Compiler, Artifact, Fleet}
+var Services = []Service{Auth, Editor, Compiler, Artifact, Fleet, Boards}
 
 // What the server may store for all streams and buckets together, in bytes.
 // Every stream and bucket has a limit of its own, reserved when it is made, so

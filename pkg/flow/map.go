@@ -7,6 +7,7 @@ import (
 
 	artifactv1 "github.com/flota/flota/pkg/pb/flota/artifact/v1"
 	authv1 "github.com/flota/flota/pkg/pb/flota/auth/v1"
+	boardsv1 "github.com/flota/flota/pkg/pb/flota/boards/v1"
 	compilerv1 "github.com/flota/flota/pkg/pb/flota/compiler/v1"
 	editorv1 "github.com/flota/flota/pkg/pb/flota/editor/v1"
 	fleetv1 "github.com/flota/flota/pkg/pb/flota/fleet/v1"
@@ -64,6 +65,18 @@ var (
 		Retention: jetstream.LimitsPolicy, Storage: jetstream.MemoryStorage, MaxAge: time.Hour, MaxBytes: 16 * mib, MaxMessage: 64 * kib,
 		Duplicates: 2 * time.Minute,
 	}
+	Serial = &Stream{
+		Name: "SERIAL", Owner: Boards, Subjects: []string{"serial.>"},
+		Doc:       "What virtual boards write on their serial ports, while it is watched: in memory, oldest out, never in the way of anything else.",
+		Retention: jetstream.LimitsPolicy, Storage: jetstream.MemoryStorage, MaxAge: time.Hour, MaxBytes: 32 * mib, MaxPerSubject: 512, MaxMessage: 16 * kib,
+		Duplicates: time.Minute,
+	}
+	BoardChanges = &Stream{
+		Name: "BOARDS", Owner: Boards, Subjects: []string{"boards.>"},
+		Doc:       "What changed on a workspace's virtual boards, for those who look at them.",
+		Retention: jetstream.LimitsPolicy, Storage: jetstream.MemoryStorage, MaxAge: time.Hour, MaxBytes: 16 * mib, MaxPerSubject: 64, MaxMessage: 16 * kib,
+		Duplicates: time.Minute,
+	}
 )
 
 // Subjects.
@@ -112,6 +125,14 @@ var (
 		Stream: FleetChanges, Pattern: "fleet.{workspace}.device.{device}", From: []Service{Fleet}, Tail: []Service{Editor},
 		Doc: "A device's row looks different now.",
 	}
+	BoardSerial = Subject[*boardsv1.SerialChunk]{
+		Stream: Serial, Pattern: "serial.{workspace}.{board}", From: []Service{Boards}, Tail: []Service{Editor},
+		Doc: "A virtual board wrote on its serial port.",
+	}
+	BoardChanged = Subject[*boardsv1.BoardChanged]{
+		Stream: BoardChanges, Pattern: "boards.{workspace}.{board}", From: []Service{Boards}, Tail: []Service{Editor},
+		Doc: "A virtual board started, stopped, or moved a pin.",
+	}
 )
 
 // Consumers.
@@ -157,15 +178,15 @@ var (
 		Doc: "A worker takes a build and gets an attempt with fresh links.",
 	}
 	BuildResult = Request[*editorv1.BuildRequest, *editorv1.BuildResponse]{
-		Subject: "editor.build", By: Editor, From: []Service{Fleet}, Timeout: 10 * time.Second,
-		Doc: "What came out of a build, to make a release of it.",
+		Subject: "editor.build", By: Editor, From: []Service{Fleet, Boards}, Timeout: 10 * time.Second,
+		Doc: "What came out of a build, to make a release of it or to write it to a virtual board.",
 	}
 	Links = Request[*artifactv1.LinksRequest, *artifactv1.LinksResponse]{
-		Subject: "artifact.links", By: Artifact, From: []Service{Editor, Fleet}, Timeout: 10 * time.Second,
+		Subject: "artifact.links", By: Artifact, From: []Service{Editor, Fleet, Boards}, Timeout: 10 * time.Second,
 		Doc: "Fresh signed links for somebody who was allowed already.",
 	}
 	Exchange = Request[*authv1.ExchangeRequest, *authv1.ExchangeResponse]{
-		Subject: "auth.exchange", By: Auth, From: []Service{Editor, Artifact, Fleet}, Timeout: 5 * time.Second,
+		Subject: "auth.exchange", By: Auth, From: []Service{Editor, Artifact, Fleet, Boards}, Timeout: 5 * time.Second,
 		Doc: "A long-lived API token for a short-lived access token.",
 	}
 )
@@ -189,7 +210,7 @@ var (
 		Doc: "Attempts that are void: their workers stop; key <build>.",
 	}
 	TokenKeys = Bucket[*authv1.TokenKey]{
-		Name: "token-keys", Owner: Auth, Writer: Auth, Read: []Service{Editor, Artifact, Fleet},
+		Name: "token-keys", Owner: Auth, Writer: Auth, Read: []Service{Editor, Artifact, Fleet, Boards},
 		MaxBytes: 1 * mib, MaxValue: 4 * kib,
 		Doc: "Public keys that access tokens are verified with; key <kid>.",
 	}

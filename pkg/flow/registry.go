@@ -8,7 +8,7 @@ import (
 )
 
 // Streams lists every stream.
-var Streams = []*Stream{Jobs, Logs, Builds, Projects, Devices, Seen, FleetChanges}
+var Streams = []*Stream{Jobs, Logs, Builds, Projects, Devices, Seen, FleetChanges, Serial, BoardChanges}
 
 // The untyped sides of the map, for making, drawing and permitting what is in it.
 type (
@@ -58,7 +58,7 @@ type (
 // Subjects lists every subject.
 var Subjects = []AnySubject{
 	BuildJob.any(), BuildLog.any(), BuildStarted.any(), BuildPhase.any(), BuildFinished.any(), BuildChanged.any(),
-	DeviceEnrolled.any(), DeviceRevoked.any(), DeviceReported.any(), DevicesSeen.any(), DeviceChanged.any(),
+	DeviceEnrolled.any(), DeviceRevoked.any(), DeviceReported.any(), DevicesSeen.any(), DeviceChanged.any(), BoardSerial.any(), BoardChanged.any(),
 }
 
 // Consumers lists every durable consumer.

@@ -305,6 +305,8 @@ const (
 	// A MicroPython project: a tar with manifest.json.
 	Role_ROLE_BUNDLE Role = 7
 	Role_ROLE_OTHER  Role = 8
+	// What a first flash writes to otadata (boot_app0.bin).
+	Role_ROLE_OTADATA Role = 9
 )
 
 // Enum value maps for Role.
@@ -319,6 +321,7 @@ var (
 		6: "ROLE_HEX",
 		7: "ROLE_BUNDLE",
 		8: "ROLE_OTHER",
+		9: "ROLE_OTADATA",
 	}
 	Role_value = map[string]int32{
 		"ROLE_UNSPECIFIED": 0,
@@ -330,6 +333,7 @@ var (
 		"ROLE_HEX":         6,
 		"ROLE_BUNDLE":      7,
 		"ROLE_OTHER":       8,
+		"ROLE_OTADATA":     9,
 	}
 )
 
@@ -1060,13 +1064,17 @@ type BuildFinished struct {
 	AtMs    int64                  `protobuf:"varint,3,opt,name=at_ms,json=atMs,proto3" json:"at_ms,omitempty"`
 	Outcome Outcome                `protobuf:"varint,4,opt,name=outcome,proto3,enum=flota.compiler.v1.Outcome" json:"outcome,omitempty"`
 	// A sentence, where the outcome is not OUTCOME_SUCCEEDED.
-	Message       string        `protobuf:"bytes,5,opt,name=message,proto3" json:"message,omitempty"`
-	Diagnostics   []*Diagnostic `protobuf:"bytes,6,rep,name=diagnostics,proto3" json:"diagnostics,omitempty"`
-	Outputs       []*Output     `protobuf:"bytes,7,rep,name=outputs,proto3" json:"outputs,omitempty"`
-	Memory        *Memory       `protobuf:"bytes,8,opt,name=memory,proto3" json:"memory,omitempty"`
-	Times         []*PhaseTime  `protobuf:"bytes,9,rep,name=times,proto3" json:"times,omitempty"`
-	Libraries     []*Library    `protobuf:"bytes,10,rep,name=libraries,proto3" json:"libraries,omitempty"`
-	Toolchain     string        `protobuf:"bytes,11,opt,name=toolchain,proto3" json:"toolchain,omitempty"`
+	Message     string        `protobuf:"bytes,5,opt,name=message,proto3" json:"message,omitempty"`
+	Diagnostics []*Diagnostic `protobuf:"bytes,6,rep,name=diagnostics,proto3" json:"diagnostics,omitempty"`
+	Outputs     []*Output     `protobuf:"bytes,7,rep,name=outputs,proto3" json:"outputs,omitempty"`
+	Memory      *Memory       `protobuf:"bytes,8,opt,name=memory,proto3" json:"memory,omitempty"`
+	Times       []*PhaseTime  `protobuf:"bytes,9,rep,name=times,proto3" json:"times,omitempty"`
+	Libraries   []*Library    `protobuf:"bytes,10,rep,name=libraries,proto3" json:"libraries,omitempty"`
+	Toolchain   string        `protobuf:"bytes,11,opt,name=toolchain,proto3" json:"toolchain,omitempty"`
+	// How esptool writes the outputs that have an offset; absent where it cannot.
+	Flash *FlashBy `protobuf:"bytes,12,opt,name=flash,proto3" json:"flash,omitempty"`
+	// The update agent that the farm added; absent where it added none.
+	Agent         *Agent `protobuf:"bytes,13,opt,name=agent,proto3" json:"agent,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1178,6 +1186,159 @@ func (x *BuildFinished) GetToolchain() string {
 	return ""
 }
 
+func (x *BuildFinished) GetFlash() *FlashBy {
+	if x != nil {
+		return x.Flash
+	}
+	return nil
+}
+
+func (x *BuildFinished) GetAgent() *Agent {
+	if x != nil {
+		return x.Agent
+	}
+	return nil
+}
+
+// esptool's arguments, from the core's own upload recipe.
+type FlashBy struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Chip          string                 `protobuf:"bytes,1,opt,name=chip,proto3" json:"chip,omitempty"`
+	Baud          uint32                 `protobuf:"varint,2,opt,name=baud,proto3" json:"baud,omitempty"`
+	Mode          string                 `protobuf:"bytes,3,opt,name=mode,proto3" json:"mode,omitempty"`
+	Frequency     string                 `protobuf:"bytes,4,opt,name=frequency,proto3" json:"frequency,omitempty"`
+	Size          string                 `protobuf:"bytes,5,opt,name=size,proto3" json:"size,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *FlashBy) Reset() {
+	*x = FlashBy{}
+	mi := &file_flota_compiler_v1_compiler_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *FlashBy) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*FlashBy) ProtoMessage() {}
+
+func (x *FlashBy) ProtoReflect() protoreflect.Message {
+	mi := &file_flota_compiler_v1_compiler_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use FlashBy.ProtoReflect.Descriptor instead.
+func (*FlashBy) Descriptor() ([]byte, []int) {
+	return file_flota_compiler_v1_compiler_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *FlashBy) GetChip() string {
+	if x != nil {
+		return x.Chip
+	}
+	return ""
+}
+
+func (x *FlashBy) GetBaud() uint32 {
+	if x != nil {
+		return x.Baud
+	}
+	return 0
+}
+
+func (x *FlashBy) GetMode() string {
+	if x != nil {
+		return x.Mode
+	}
+	return ""
+}
+
+func (x *FlashBy) GetFrequency() string {
+	if x != nil {
+		return x.Frequency
+	}
+	return ""
+}
+
+func (x *FlashBy) GetSize() string {
+	if x != nil {
+		return x.Size
+	}
+	return ""
+}
+
+// What FlotaOTA is and costs in this build.
+type Agent struct {
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	Version string                 `protobuf:"bytes,1,opt,name=version,proto3" json:"version,omitempty"`
+	// Bytes of flash and RAM in the linked image.
+	Flash         uint64 `protobuf:"varint,2,opt,name=flash,proto3" json:"flash,omitempty"`
+	Ram           uint64 `protobuf:"varint,3,opt,name=ram,proto3" json:"ram,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Agent) Reset() {
+	*x = Agent{}
+	mi := &file_flota_compiler_v1_compiler_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Agent) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Agent) ProtoMessage() {}
+
+func (x *Agent) ProtoReflect() protoreflect.Message {
+	mi := &file_flota_compiler_v1_compiler_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Agent.ProtoReflect.Descriptor instead.
+func (*Agent) Descriptor() ([]byte, []int) {
+	return file_flota_compiler_v1_compiler_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *Agent) GetVersion() string {
+	if x != nil {
+		return x.Version
+	}
+	return ""
+}
+
+func (x *Agent) GetFlash() uint64 {
+	if x != nil {
+		return x.Flash
+	}
+	return 0
+}
+
+func (x *Agent) GetRam() uint64 {
+	if x != nil {
+		return x.Ram
+	}
+	return 0
+}
+
 type Diagnostic struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	File          string                 `protobuf:"bytes,1,opt,name=file,proto3" json:"file,omitempty"`
@@ -1191,7 +1352,7 @@ type Diagnostic struct {
 
 func (x *Diagnostic) Reset() {
 	*x = Diagnostic{}
-	mi := &file_flota_compiler_v1_compiler_proto_msgTypes[12]
+	mi := &file_flota_compiler_v1_compiler_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1203,7 +1364,7 @@ func (x *Diagnostic) String() string {
 func (*Diagnostic) ProtoMessage() {}
 
 func (x *Diagnostic) ProtoReflect() protoreflect.Message {
-	mi := &file_flota_compiler_v1_compiler_proto_msgTypes[12]
+	mi := &file_flota_compiler_v1_compiler_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1216,7 +1377,7 @@ func (x *Diagnostic) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Diagnostic.ProtoReflect.Descriptor instead.
 func (*Diagnostic) Descriptor() ([]byte, []int) {
-	return file_flota_compiler_v1_compiler_proto_rawDescGZIP(), []int{12}
+	return file_flota_compiler_v1_compiler_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *Diagnostic) GetFile() string {
@@ -1270,7 +1431,7 @@ type Output struct {
 
 func (x *Output) Reset() {
 	*x = Output{}
-	mi := &file_flota_compiler_v1_compiler_proto_msgTypes[13]
+	mi := &file_flota_compiler_v1_compiler_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1282,7 +1443,7 @@ func (x *Output) String() string {
 func (*Output) ProtoMessage() {}
 
 func (x *Output) ProtoReflect() protoreflect.Message {
-	mi := &file_flota_compiler_v1_compiler_proto_msgTypes[13]
+	mi := &file_flota_compiler_v1_compiler_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1295,7 +1456,7 @@ func (x *Output) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Output.ProtoReflect.Descriptor instead.
 func (*Output) Descriptor() ([]byte, []int) {
-	return file_flota_compiler_v1_compiler_proto_rawDescGZIP(), []int{13}
+	return file_flota_compiler_v1_compiler_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *Output) GetRole() Role {
@@ -1346,7 +1507,7 @@ type Memory struct {
 
 func (x *Memory) Reset() {
 	*x = Memory{}
-	mi := &file_flota_compiler_v1_compiler_proto_msgTypes[14]
+	mi := &file_flota_compiler_v1_compiler_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1358,7 +1519,7 @@ func (x *Memory) String() string {
 func (*Memory) ProtoMessage() {}
 
 func (x *Memory) ProtoReflect() protoreflect.Message {
-	mi := &file_flota_compiler_v1_compiler_proto_msgTypes[14]
+	mi := &file_flota_compiler_v1_compiler_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1371,7 +1532,7 @@ func (x *Memory) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Memory.ProtoReflect.Descriptor instead.
 func (*Memory) Descriptor() ([]byte, []int) {
-	return file_flota_compiler_v1_compiler_proto_rawDescGZIP(), []int{14}
+	return file_flota_compiler_v1_compiler_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Memory) GetFlashUsed() uint64 {
@@ -1412,7 +1573,7 @@ type PhaseTime struct {
 
 func (x *PhaseTime) Reset() {
 	*x = PhaseTime{}
-	mi := &file_flota_compiler_v1_compiler_proto_msgTypes[15]
+	mi := &file_flota_compiler_v1_compiler_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1424,7 +1585,7 @@ func (x *PhaseTime) String() string {
 func (*PhaseTime) ProtoMessage() {}
 
 func (x *PhaseTime) ProtoReflect() protoreflect.Message {
-	mi := &file_flota_compiler_v1_compiler_proto_msgTypes[15]
+	mi := &file_flota_compiler_v1_compiler_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1437,7 +1598,7 @@ func (x *PhaseTime) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PhaseTime.ProtoReflect.Descriptor instead.
 func (*PhaseTime) Descriptor() ([]byte, []int) {
-	return file_flota_compiler_v1_compiler_proto_rawDescGZIP(), []int{15}
+	return file_flota_compiler_v1_compiler_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *PhaseTime) GetPhase() Phase {
@@ -1464,7 +1625,7 @@ type Library struct {
 
 func (x *Library) Reset() {
 	*x = Library{}
-	mi := &file_flota_compiler_v1_compiler_proto_msgTypes[16]
+	mi := &file_flota_compiler_v1_compiler_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1476,7 +1637,7 @@ func (x *Library) String() string {
 func (*Library) ProtoMessage() {}
 
 func (x *Library) ProtoReflect() protoreflect.Message {
-	mi := &file_flota_compiler_v1_compiler_proto_msgTypes[16]
+	mi := &file_flota_compiler_v1_compiler_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1489,7 +1650,7 @@ func (x *Library) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Library.ProtoReflect.Descriptor instead.
 func (*Library) Descriptor() ([]byte, []int) {
-	return file_flota_compiler_v1_compiler_proto_rawDescGZIP(), []int{16}
+	return file_flota_compiler_v1_compiler_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *Library) GetName() string {
@@ -1558,7 +1719,7 @@ const file_flota_compiler_v1_compiler_proto_rawDesc = "" +
 	"\x05build\x18\x01 \x01(\tR\x05build\x12\x18\n" +
 	"\aattempt\x18\x02 \x01(\rR\aattempt\x12.\n" +
 	"\x05phase\x18\x03 \x01(\x0e2\x18.flota.compiler.v1.PhaseR\x05phase\x12\x13\n" +
-	"\x05at_ms\x18\x04 \x01(\x03R\x04atMs\"\xd9\x03\n" +
+	"\x05at_ms\x18\x04 \x01(\x03R\x04atMs\"\xbb\x04\n" +
 	"\rBuildFinished\x12\x14\n" +
 	"\x05build\x18\x01 \x01(\tR\x05build\x12\x18\n" +
 	"\aattempt\x18\x02 \x01(\rR\aattempt\x12\x13\n" +
@@ -1571,7 +1732,19 @@ const file_flota_compiler_v1_compiler_proto_rawDesc = "" +
 	"\x05times\x18\t \x03(\v2\x1c.flota.compiler.v1.PhaseTimeR\x05times\x128\n" +
 	"\tlibraries\x18\n" +
 	" \x03(\v2\x1a.flota.compiler.v1.LibraryR\tlibraries\x12\x1c\n" +
-	"\ttoolchain\x18\v \x01(\tR\ttoolchain\"\x9f\x01\n" +
+	"\ttoolchain\x18\v \x01(\tR\ttoolchain\x120\n" +
+	"\x05flash\x18\f \x01(\v2\x1a.flota.compiler.v1.FlashByR\x05flash\x12.\n" +
+	"\x05agent\x18\r \x01(\v2\x18.flota.compiler.v1.AgentR\x05agent\"w\n" +
+	"\aFlashBy\x12\x12\n" +
+	"\x04chip\x18\x01 \x01(\tR\x04chip\x12\x12\n" +
+	"\x04baud\x18\x02 \x01(\rR\x04baud\x12\x12\n" +
+	"\x04mode\x18\x03 \x01(\tR\x04mode\x12\x1c\n" +
+	"\tfrequency\x18\x04 \x01(\tR\tfrequency\x12\x12\n" +
+	"\x04size\x18\x05 \x01(\tR\x04size\"I\n" +
+	"\x05Agent\x12\x18\n" +
+	"\aversion\x18\x01 \x01(\tR\aversion\x12\x14\n" +
+	"\x05flash\x18\x02 \x01(\x04R\x05flash\x12\x10\n" +
+	"\x03ram\x18\x03 \x01(\x04R\x03ram\"\x9f\x01\n" +
 	"\n" +
 	"Diagnostic\x12\x12\n" +
 	"\x04file\x18\x01 \x01(\tR\x04file\x12\x12\n" +
@@ -1622,7 +1795,7 @@ const file_flota_compiler_v1_compiler_proto_rawDesc = "" +
 	"\x14SEVERITY_UNSPECIFIED\x10\x00\x12\x11\n" +
 	"\rSEVERITY_NOTE\x10\x01\x12\x14\n" +
 	"\x10SEVERITY_WARNING\x10\x02\x12\x12\n" +
-	"\x0eSEVERITY_ERROR\x10\x03*\x9f\x01\n" +
+	"\x0eSEVERITY_ERROR\x10\x03*\xb1\x01\n" +
 	"\x04Role\x12\x14\n" +
 	"\x10ROLE_UNSPECIFIED\x10\x00\x12\f\n" +
 	"\bROLE_APP\x10\x01\x12\f\n" +
@@ -1633,7 +1806,8 @@ const file_flota_compiler_v1_compiler_proto_rawDesc = "" +
 	"\bROLE_HEX\x10\x06\x12\x0f\n" +
 	"\vROLE_BUNDLE\x10\a\x12\x0e\n" +
 	"\n" +
-	"ROLE_OTHER\x10\bB\xc8\x01\n" +
+	"ROLE_OTHER\x10\b\x12\x10\n" +
+	"\fROLE_OTADATA\x10\tB\xc8\x01\n" +
 	"\x15com.flota.compiler.v1B\rCompilerProtoP\x01Z:github.com/flota/flota/pkg/pb/flota/compiler/v1;compilerv1\xa2\x02\x03FCX\xaa\x02\x11Flota.Compiler.V1\xca\x02\x11Flota\\Compiler\\V1\xe2\x02\x1dFlota\\Compiler\\V1\\GPBMetadata\xea\x02\x13Flota::Compiler::V1b\x06proto3"
 
 var (
@@ -1649,7 +1823,7 @@ func file_flota_compiler_v1_compiler_proto_rawDescGZIP() []byte {
 }
 
 var file_flota_compiler_v1_compiler_proto_enumTypes = make([]protoimpl.EnumInfo, 6)
-var file_flota_compiler_v1_compiler_proto_msgTypes = make([]protoimpl.MessageInfo, 17)
+var file_flota_compiler_v1_compiler_proto_msgTypes = make([]protoimpl.MessageInfo, 19)
 var file_flota_compiler_v1_compiler_proto_goTypes = []any{
 	(Kind)(0),                // 0: flota.compiler.v1.Kind
 	(LogSource)(0),           // 1: flota.compiler.v1.LogSource
@@ -1669,11 +1843,13 @@ var file_flota_compiler_v1_compiler_proto_goTypes = []any{
 	(*BuildStarted)(nil),     // 15: flota.compiler.v1.BuildStarted
 	(*BuildPhase)(nil),       // 16: flota.compiler.v1.BuildPhase
 	(*BuildFinished)(nil),    // 17: flota.compiler.v1.BuildFinished
-	(*Diagnostic)(nil),       // 18: flota.compiler.v1.Diagnostic
-	(*Output)(nil),           // 19: flota.compiler.v1.Output
-	(*Memory)(nil),           // 20: flota.compiler.v1.Memory
-	(*PhaseTime)(nil),        // 21: flota.compiler.v1.PhaseTime
-	(*Library)(nil),          // 22: flota.compiler.v1.Library
+	(*FlashBy)(nil),          // 18: flota.compiler.v1.FlashBy
+	(*Agent)(nil),            // 19: flota.compiler.v1.Agent
+	(*Diagnostic)(nil),       // 20: flota.compiler.v1.Diagnostic
+	(*Output)(nil),           // 21: flota.compiler.v1.Output
+	(*Memory)(nil),           // 22: flota.compiler.v1.Memory
+	(*PhaseTime)(nil),        // 23: flota.compiler.v1.PhaseTime
+	(*Library)(nil),          // 24: flota.compiler.v1.Library
 }
 var file_flota_compiler_v1_compiler_proto_depIdxs = []int32{
 	8,  // 0: flota.compiler.v1.Worker.platforms:type_name -> flota.compiler.v1.Platform
@@ -1685,19 +1861,21 @@ var file_flota_compiler_v1_compiler_proto_depIdxs = []int32{
 	1,  // 6: flota.compiler.v1.LogLine.source:type_name -> flota.compiler.v1.LogSource
 	2,  // 7: flota.compiler.v1.BuildPhase.phase:type_name -> flota.compiler.v1.Phase
 	3,  // 8: flota.compiler.v1.BuildFinished.outcome:type_name -> flota.compiler.v1.Outcome
-	18, // 9: flota.compiler.v1.BuildFinished.diagnostics:type_name -> flota.compiler.v1.Diagnostic
-	19, // 10: flota.compiler.v1.BuildFinished.outputs:type_name -> flota.compiler.v1.Output
-	20, // 11: flota.compiler.v1.BuildFinished.memory:type_name -> flota.compiler.v1.Memory
-	21, // 12: flota.compiler.v1.BuildFinished.times:type_name -> flota.compiler.v1.PhaseTime
-	22, // 13: flota.compiler.v1.BuildFinished.libraries:type_name -> flota.compiler.v1.Library
-	4,  // 14: flota.compiler.v1.Diagnostic.severity:type_name -> flota.compiler.v1.Severity
-	5,  // 15: flota.compiler.v1.Output.role:type_name -> flota.compiler.v1.Role
-	2,  // 16: flota.compiler.v1.PhaseTime.phase:type_name -> flota.compiler.v1.Phase
-	17, // [17:17] is the sub-list for method output_type
-	17, // [17:17] is the sub-list for method input_type
-	17, // [17:17] is the sub-list for extension type_name
-	17, // [17:17] is the sub-list for extension extendee
-	0,  // [0:17] is the sub-list for field type_name
+	20, // 9: flota.compiler.v1.BuildFinished.diagnostics:type_name -> flota.compiler.v1.Diagnostic
+	21, // 10: flota.compiler.v1.BuildFinished.outputs:type_name -> flota.compiler.v1.Output
+	22, // 11: flota.compiler.v1.BuildFinished.memory:type_name -> flota.compiler.v1.Memory
+	23, // 12: flota.compiler.v1.BuildFinished.times:type_name -> flota.compiler.v1.PhaseTime
+	24, // 13: flota.compiler.v1.BuildFinished.libraries:type_name -> flota.compiler.v1.Library
+	18, // 14: flota.compiler.v1.BuildFinished.flash:type_name -> flota.compiler.v1.FlashBy
+	19, // 15: flota.compiler.v1.BuildFinished.agent:type_name -> flota.compiler.v1.Agent
+	4,  // 16: flota.compiler.v1.Diagnostic.severity:type_name -> flota.compiler.v1.Severity
+	5,  // 17: flota.compiler.v1.Output.role:type_name -> flota.compiler.v1.Role
+	2,  // 18: flota.compiler.v1.PhaseTime.phase:type_name -> flota.compiler.v1.Phase
+	19, // [19:19] is the sub-list for method output_type
+	19, // [19:19] is the sub-list for method input_type
+	19, // [19:19] is the sub-list for extension type_name
+	19, // [19:19] is the sub-list for extension extendee
+	0,  // [0:19] is the sub-list for field type_name
 }
 
 func init() { file_flota_compiler_v1_compiler_proto_init() }
@@ -1711,7 +1889,7 @@ func file_flota_compiler_v1_compiler_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_flota_compiler_v1_compiler_proto_rawDesc), len(file_flota_compiler_v1_compiler_proto_rawDesc)),
 			NumEnums:      6,
-			NumMessages:   17,
+			NumMessages:   19,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -114,7 +114,9 @@ type ClaimResponse struct {
 	// GET: a tar of the revision, valid until the deadline. Absolute URL.
 	SourceUrl string `protobuf:"bytes,8,opt,name=source_url,json=sourceUrl,proto3" json:"source_url,omitempty"`
 	// PUT <upload_url>/<sha256>: one output, valid until the deadline. Absolute URL.
-	UploadUrl     string `protobuf:"bytes,9,opt,name=upload_url,json=uploadUrl,proto3" json:"upload_url,omitempty"`
+	UploadUrl string `protobuf:"bytes,9,opt,name=upload_url,json=uploadUrl,proto3" json:"upload_url,omitempty"`
+	// The project does without the update agent that the farm adds.
+	Unmanaged     bool `protobuf:"varint,10,opt,name=unmanaged,proto3" json:"unmanaged,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -212,6 +214,13 @@ func (x *ClaimResponse) GetUploadUrl() string {
 	return ""
 }
 
+func (x *ClaimResponse) GetUnmanaged() bool {
+	if x != nil {
+		return x.Unmanaged
+	}
+	return false
+}
+
 // Request editor.build: what came out of a build.
 type BuildRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -277,6 +286,8 @@ type BuildResponse struct {
 	Outcome       v1.Outcome   `protobuf:"varint,7,opt,name=outcome,proto3,enum=flota.compiler.v1.Outcome" json:"outcome,omitempty"`
 	Outputs       []*v1.Output `protobuf:"bytes,8,rep,name=outputs,proto3" json:"outputs,omitempty"`
 	Memory        *v1.Memory   `protobuf:"bytes,9,opt,name=memory,proto3" json:"memory,omitempty"`
+	// Absent where the firmware cannot update itself.
+	Agent         *v1.Agent `protobuf:"bytes,10,opt,name=agent,proto3" json:"agent,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -370,6 +381,13 @@ func (x *BuildResponse) GetOutputs() []*v1.Output {
 func (x *BuildResponse) GetMemory() *v1.Memory {
 	if x != nil {
 		return x.Memory
+	}
+	return nil
+}
+
+func (x *BuildResponse) GetAgent() *v1.Agent {
+	if x != nil {
+		return x.Agent
 	}
 	return nil
 }
@@ -532,7 +550,7 @@ const file_flota_editor_v1_editor_proto_rawDesc = "" +
 	"\x05build\x18\x01 \x01(\tR\x05build\x12\x16\n" +
 	"\x06worker\x18\x02 \x01(\tR\x06worker\x12\x10\n" +
 	"\x03job\x18\x03 \x01(\x04R\x03job\x12\x1c\n" +
-	"\tdelivered\x18\x04 \x01(\rR\tdelivered\"\x91\x02\n" +
+	"\tdelivered\x18\x04 \x01(\rR\tdelivered\"\xaf\x02\n" +
 	"\rClaimResponse\x12\x18\n" +
 	"\agranted\x18\x01 \x01(\bR\agranted\x12\x18\n" +
 	"\aattempt\x18\x02 \x01(\rR\aattempt\x12\x1f\n" +
@@ -545,10 +563,12 @@ const file_flota_editor_v1_editor_proto_rawDesc = "" +
 	"\n" +
 	"source_url\x18\b \x01(\tR\tsourceUrl\x12\x1d\n" +
 	"\n" +
-	"upload_url\x18\t \x01(\tR\tuploadUrl\"B\n" +
+	"upload_url\x18\t \x01(\tR\tuploadUrl\x12\x1c\n" +
+	"\tunmanaged\x18\n" +
+	" \x01(\bR\tunmanaged\"B\n" +
 	"\fBuildRequest\x12\x1c\n" +
 	"\tworkspace\x18\x01 \x01(\tR\tworkspace\x12\x14\n" +
-	"\x05build\x18\x02 \x01(\tR\x05build\"\xee\x02\n" +
+	"\x05build\x18\x02 \x01(\tR\x05build\"\x9e\x03\n" +
 	"\rBuildResponse\x12\x18\n" +
 	"\aproject\x18\x01 \x01(\tR\aproject\x12!\n" +
 	"\fproject_name\x18\x02 \x01(\tR\vprojectName\x12%\n" +
@@ -558,7 +578,9 @@ const file_flota_editor_v1_editor_proto_rawDesc = "" +
 	"\x04kind\x18\x06 \x01(\x0e2\x17.flota.compiler.v1.KindR\x04kind\x124\n" +
 	"\aoutcome\x18\a \x01(\x0e2\x1a.flota.compiler.v1.OutcomeR\aoutcome\x123\n" +
 	"\aoutputs\x18\b \x03(\v2\x19.flota.compiler.v1.OutputR\aoutputs\x121\n" +
-	"\x06memory\x18\t \x01(\v2\x19.flota.compiler.v1.MemoryR\x06memory\"\xd1\x01\n" +
+	"\x06memory\x18\t \x01(\v2\x19.flota.compiler.v1.MemoryR\x06memory\x12.\n" +
+	"\x05agent\x18\n" +
+	" \x01(\v2\x18.flota.compiler.v1.AgentR\x05agent\"\xd1\x01\n" +
 	"\fBuildChanged\x12\x1c\n" +
 	"\tworkspace\x18\x01 \x01(\tR\tworkspace\x12\x18\n" +
 	"\aproject\x18\x02 \x01(\tR\aproject\x12\x14\n" +
@@ -596,7 +618,8 @@ var file_flota_editor_v1_editor_proto_goTypes = []any{
 	(v1.Outcome)(0),       // 7: flota.compiler.v1.Outcome
 	(*v1.Output)(nil),     // 8: flota.compiler.v1.Output
 	(*v1.Memory)(nil),     // 9: flota.compiler.v1.Memory
-	(v1.Phase)(0),         // 10: flota.compiler.v1.Phase
+	(*v1.Agent)(nil),      // 10: flota.compiler.v1.Agent
+	(v1.Phase)(0),         // 11: flota.compiler.v1.Phase
 }
 var file_flota_editor_v1_editor_proto_depIdxs = []int32{
 	6,  // 0: flota.editor.v1.ClaimResponse.kind:type_name -> flota.compiler.v1.Kind
@@ -604,12 +627,13 @@ var file_flota_editor_v1_editor_proto_depIdxs = []int32{
 	7,  // 2: flota.editor.v1.BuildResponse.outcome:type_name -> flota.compiler.v1.Outcome
 	8,  // 3: flota.editor.v1.BuildResponse.outputs:type_name -> flota.compiler.v1.Output
 	9,  // 4: flota.editor.v1.BuildResponse.memory:type_name -> flota.compiler.v1.Memory
-	10, // 5: flota.editor.v1.BuildChanged.phase:type_name -> flota.compiler.v1.Phase
-	6,  // [6:6] is the sub-list for method output_type
-	6,  // [6:6] is the sub-list for method input_type
-	6,  // [6:6] is the sub-list for extension type_name
-	6,  // [6:6] is the sub-list for extension extendee
-	0,  // [0:6] is the sub-list for field type_name
+	10, // 5: flota.editor.v1.BuildResponse.agent:type_name -> flota.compiler.v1.Agent
+	11, // 6: flota.editor.v1.BuildChanged.phase:type_name -> flota.compiler.v1.Phase
+	7,  // [7:7] is the sub-list for method output_type
+	7,  // [7:7] is the sub-list for method input_type
+	7,  // [7:7] is the sub-list for extension type_name
+	7,  // [7:7] is the sub-list for extension extendee
+	0,  // [0:7] is the sub-list for field type_name
 }
 
 func init() { file_flota_editor_v1_editor_proto_init() }
