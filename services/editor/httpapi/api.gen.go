@@ -141,6 +141,7 @@ const (
 	Elf        OutputRole = "elf"
 	Hex        OutputRole = "hex"
 	Map        OutputRole = "map"
+	Otadata    OutputRole = "otadata"
 	Other      OutputRole = "other"
 	Partitions OutputRole = "partitions"
 )
@@ -160,6 +161,8 @@ func (e OutputRole) Valid() bool {
 		return true
 	case Map:
 		return true
+	case Otadata:
+		return true
 	case Other:
 		return true
 	case Partitions:
@@ -167,6 +170,16 @@ func (e OutputRole) Valid() bool {
 	default:
 		return false
 	}
+}
+
+// Agent The update agent in this firmware (FlotaOTA); absent where it has none.
+type Agent struct {
+	// Flash Bytes of flash that it adds to this firmware.
+	Flash int `json:"flash"`
+
+	// Ram Bytes of RAM that it adds to this firmware's variables.
+	Ram     int    `json:"ram"`
+	Version string `json:"version"`
 }
 
 // Board defines model for Board.
@@ -187,6 +200,8 @@ type Board struct {
 
 // Build defines model for Build.
 type Build struct {
+	// Agent The update agent in this firmware (FlotaOTA); absent where it has none.
+	Agent   *Agent  `json:"agent,omitempty"`
 	Attempt int     `json:"attempt"`
 	Author  *string `json:"author,omitempty"`
 
@@ -195,10 +210,13 @@ type Build struct {
 	CreatedAt   time.Time    `json:"created_at"`
 	Diagnostics []Diagnostic `json:"diagnostics"`
 	FinishedAt  *time.Time   `json:"finished_at,omitempty"`
-	Fqbn        string       `json:"fqbn"`
-	Id          string       `json:"id"`
-	Kind        Kind         `json:"kind"`
-	Libraries   *[]struct {
+
+	// Flash How esptool writes the outputs that have an offset; absent where it cannot. What is empty is esptool's own choice.
+	Flash     *FlashBy `json:"flash,omitempty"`
+	Fqbn      string   `json:"fqbn"`
+	Id        string   `json:"id"`
+	Kind      Kind     `json:"kind"`
+	Libraries *[]struct {
 		Name    string `json:"name"`
 		Version string `json:"version"`
 	} `json:"libraries,omitempty"`
@@ -212,6 +230,9 @@ type Build struct {
 	Revision  int         `json:"revision"`
 	StartedAt *time.Time  `json:"started_at,omitempty"`
 	State     BuildState  `json:"state"`
+
+	// Unmanaged The project does without the update agent that the farm adds. Its firmware cannot update itself, nor fall back.
+	Unmanaged Unmanaged `json:"unmanaged"`
 }
 
 // BuildPhase defines model for Build.Phase.
@@ -287,6 +308,23 @@ type FileContent struct {
 	Sha256  string `json:"sha256"`
 }
 
+// FlashBy How esptool writes the outputs that have an offset; absent where it cannot. What is empty is esptool's own choice.
+type FlashBy struct {
+	Baud int `json:"baud"`
+
+	// Chip Example: esp32c3
+	Chip string `json:"chip"`
+
+	// Frequency Example: 80m
+	Frequency string `json:"frequency"`
+
+	// Mode Example: dio
+	Mode string `json:"mode"`
+
+	// Size Example: 4MB
+	Size string `json:"size"`
+}
+
 // Kind defines model for Kind.
 type Kind string
 
@@ -322,7 +360,9 @@ type Name = string
 
 // Output defines model for Output.
 type Output struct {
-	Name   string     `json:"name"`
+	Name string `json:"name"`
+
+	// Offset Where a first flash by cable writes it; absent where it is not written.
 	Offset *int       `json:"offset,omitempty"`
 	Role   OutputRole `json:"role"`
 	Sha256 string     `json:"sha256"`
@@ -360,6 +400,9 @@ type Project struct {
 	// Main The file that the build starts from.
 	Main string `json:"main"`
 	Name string `json:"name"`
+
+	// Unmanaged The project does without the update agent that the farm adds. Its firmware cannot update itself, nor fall back.
+	Unmanaged Unmanaged `json:"unmanaged"`
 }
 
 // Revision defines model for Revision.
@@ -370,6 +413,9 @@ type Revision struct {
 	Message   *string   `json:"message,omitempty"`
 	Number    int       `json:"number"`
 }
+
+// Unmanaged The project does without the update agent that the farm adds. Its firmware cannot update itself, nor fall back.
+type Unmanaged = bool
 
 // After defines model for After.
 type After = string
@@ -402,6 +448,9 @@ type CreateProjectJSONBody struct {
 	Fqbn    *string `json:"fqbn,omitempty"`
 	Kind    *Kind   `json:"kind,omitempty"`
 	Name    Name    `json:"name"`
+
+	// Unmanaged The project does without the update agent that the farm adds. Its firmware cannot update itself, nor fall back.
+	Unmanaged *Unmanaged `json:"unmanaged,omitempty"`
 }
 
 // ChangeProjectJSONBody defines parameters for ChangeProject.
@@ -409,6 +458,9 @@ type ChangeProjectJSONBody struct {
 	// Fqbn The board to compile for, with options.
 	Fqbn *string `json:"fqbn,omitempty"`
 	Name *Name   `json:"name,omitempty"`
+
+	// Unmanaged The project does without the update agent that the farm adds. Its firmware cannot update itself, nor fall back.
+	Unmanaged *Unmanaged `json:"unmanaged,omitempty"`
 }
 
 // ListBuildsParams defines parameters for ListBuilds.
@@ -2637,58 +2689,64 @@ func (sh *strictHandler) CreateRevision(ctx echo.Context, project ProjectID) err
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"3Ft7c9s2Ev8qGN7NJJmjrSSt0ztlOh0nbnqZuE0mvZv+0WZiiFyKqEmAAUDJuoy/+w0WAB8iqIclN737",
-	"y7IIAot9/vahz1Eiykpw4FpF089RRSUtQYPE/84zDdJ8YDyaRp9qkKsojjgtIZpGFB/GkUpyKKlZpVeV",
-	"eaC0ZHwe3d7G0YuaFenri2aLiuq83WFmnkZxJOFTzSSk0VTLGjbveMlKpsdIKvBhd4MUMloXOpqePY6j",
-	"kt6wsi6j6dPH5j/G7X9PYn8O4xrmIPGgd1L8DokeJb6yz/ci/9YsVpXgCpC/76SYFVCaj4ngGjjejFZV",
-	"wRKqmeCTyq742+9KcPOs3fuvErJoGv1l0gpwYp+qid8XT0xBJZJVZrtoGv2SU02WwDVZSsHnp3hX957Z",
-	"9oWgMkVNkKICqZmlNPs044EbxdE14+k2ct6YNbeec4FNBFKHBzENpRqez9LgiwWdQRF8sqBFDUfdUUEB",
-	"iYbuazMhCqA8soL1WvCr2dvv1HnvQ6NnYoaqc9t8QaWkq83buAvtvQlKzvHeiatleGg3tNkhv6jWUFa6",
-	"c/vGWuKI1joXMsi2hCa5ZVpfEf+VA5Gg6kKTJVXkmoslJ7SQQNPVaRQPWBxHiQSqIf1IkYhMyNJ8ilKq",
-	"4UQzvN7g9JTRORdKs6SvC5vU9aJ5Z8jcOMoYZyrfk4xR8xnRwn2sqmAzSSXbqOyjlrcAqZjgYV/bVSOn",
-	"P379djWMoxJKIVfbrvGjXYXrlaJzGKrKOVFgvGMCZJmDBMI0SVlKuNBE1UkCkJ6GuC5qXdV6d8G/xfWh",
-	"q1Q5VUgYcBMxfo0y0IkJBmYXVhjO1FUhaNfIWzp8qAgJQMKCrUmgY1dKU7mvyitNdY/WTzXUgHG25tws",
-	"iiPHNfw2o6zADwnlCRT2M0gpZOAyIQ/VjYTuMrF3O87fWJrixon0jLlvpa3YRp3T9wsXKffwUDPv1YbS",
-	"8bLdS24NlzczyEOclkfrrAjd8gIWLIGRa6b4MEwwyMS9M+SAk/7HcZM3sQr43ZRt8GRJuZHvzg7GXctv",
-	"GWRL65gHXElEUZcjVpQZCw0Ge8Yh/ErHFwWYtADJ9KprY1ygUJdUOgvb0YAy6zyQkNhfonNES0mIId/f",
-	"0LKyd1vXkY7//PzHxqORWBPyHC6odKl1Z4Vu+4rKMoBMJYzIsCqoNlq8KTDODNzdPUJYdBwIECN8Ozzu",
-	"Ip/86oZjjuxdorAqhA2BQwYthbx2mV4gAepS4Vf67WLL9i6PgxJjIeXEPCpoWDl9evYs/Ij9B3ag06Vo",
-	"uLrZb4yyl23Kte5LmgdDF7s38WES/RkbqXzjzM57GSrTmnFhvAJLpKhWOu9hsZaaSzHfHiXXUVbO5jlI",
-	"IjiQGcwZV0TnQAoxJ5TDsgOxdoqrxqftblmXYn5pnOC2dMYH1BZJ2HNC7PN7BngwvP6/ObshJSsKpiAR",
-	"PFXh+ypRy6QPBY1bMmErFbUN8ClIGZSKhhu9XUMQErlz3Duh2/3YwOs1h1hQlX8s6c1IMMTHteolsl2Y",
-	"QMvxl83DsVfXI1t7TtyhqbNHe1boej8511nSm0vgc2N1T1zZpvk/wGKH4XfPgESWKRiDTKLoiZpWlQnt",
-	"RWYskFboiIU2uB8rYRWVmtnEOo5yMJed1TzFCC90DmGlONzrIZlNbNju/Dplp74NvH/1kvzj67NviCs7",
-	"PSeJSIEwRZSmswJikoKmrDDfZEKSCkRVwKnFtz0HmoaZbV8PQxIGxUiZAB8RqgnW8oKpnmEHKP1xJA4b",
-	"TFmPREHN9Ag8tF9sM1f7fnNGbG8/wnefT6zxK6d8vmead6dqSJM69Jn8M2iXWeucKSNdalQgrRP9QBGx",
-	"5MTlL0HeGwy7u6NHTBCqq9wjJC0p42OqVZhLU42hDoMLwaRbkUyKMnjf/QGuy4KRDM+vtRS4owIh1Xnf",
-	"KROsxbINpbc7qMhxhLkpfeJ1OQO5g1tzC5vqYpBzQ2aZbRjPxFDgtvZNFVlKpjXwmFCekqX/1khfo9gJ",
-	"098RZ60qRiVRMfHVDRVbRVGxwUYWJ1gfEr0qhKYEUqaR3gblR09smRs4rVg0jb46fXz6VWTRJDJ50iYi",
-	"cxuNjIyxB/A6jabRJVP6hV2y1kN4+vjxhv7Bfn0DzLACTYN3HuWTJdO5MRUmiaXY8tAYj8sRTq2jcW2X",
-	"8HnNBTqdijhSdVlSg2jQMu321jaVKP3+RGQZSEUkm+eacLG0HYyJlcjkM/69HeXjD6BfNF2ne+KiPSDU",
-	"ezHM69S6kHWu2nVXtmFK0vbsfg2/2S6Z+Jbc7Ych2ya2BLjeCNxn0ziqhAow/iXu/OV4/9IXN2MiJBEL",
-	"kGQGmZBwZ8YH2FeI+VbNuxTzQxnQDwD3k2eNZVVDzhpjxdXHsnyTcIqMUOJbLdbdnpJz4mqYmKIyRZZU",
-	"J+a5zqWo5zmZgMl5LSFHtApnopPPJpzfTgrGrw8wkTjYTnZIYbyX3MmDsH29jj7GLQ+Dpc2LLg3pA+17",
-	"coD2wU3FJKi9MEYti+34ySyKu9vvoYvXx1DFc6LYnEOKGxItUOmsKsRkQQuWYg705IyUjNca9d8oj9XB",
-	"jh/ok4hlGWUU3ATNhBYFyAcKo5uqaAJTcoVqd0Uets2ORzG5suD9ijzsdAcePbcR+Tt85dvXF4QWSpCr",
-	"QsyvyENfBHoUYxj9jeOqB8qaq0U6GkGwVJoIfkquWDq9QvzPiajopxpIJRTmtM8JJTMplgqkDcqJKEGR",
-	"GU2uLQ2XVOkTPO/k9QV6WUqSguGoAdP5b/w7nBj5NiZzAYoITmaQM54Spo1pJ6IszVqTbJq/sAC5MtxV",
-	"p+RKggJ9RRRdqRate8rMK1oIIop0SiRQC0ewjWALV79xbHl3jcJKIRq4idBUiS85bRhLueuEzIetkUDD",
-	"jbYqdaK0BFr2jTEwYTK0CPtiTGquWWHVzsrFCOIYpvIzyAXIEy8344LJW+4PRjNBcercOG8UYKtMKhfL",
-	"xnZsQ2MzDv7eLzpqGO0evVMk9c2XbZG02XgXB/aL5Q2HpU+5SUK5TUldRnoAXBFLftJparpCWZ/Dbyvg",
-	"b5f8Xaepe09YzR8xorVNyeE4qMKz0zleV96wysiUAR1zSAnjz0lJU1h3jk6IZJkDJwzf4ALdkASyAu30",
-	"1x2yWX99YhntC1LsOJ7xNlsW2iG5HbzLPgbCw8Xrpre9u+U0gt9iOc3Gu1jOT7AEpYmto1ipHZJTbYBS",
-	"73qTf2AS83R1uOcZQoXXF4iDeaN9WvQ8wYZBoy5aPHsWH6eju2ktluuDQ0Nh4fWB7u2BmPSObuZHmh6W",
-	"/3kNnXx2n26tFAuwUxF99bnA70c969dDDfhBcDhAi8cS0S/r3LEMwrTFvAYQYH3tATHa8sfVQdr5Xkyd",
-	"TCYZMHj0Jsc2eG+kw5iHRS9j5m6uzECn2MJrN7J5inXkLca9l8HewTj/EDWxvE+PbJ8ut99caLVL/rfC",
-	"c3uv3SZZbKFsWLrnO/Wo3Wl7BOaDI/Ih1r0hmr/o/AjhPk3bKeAD5Yzc9tsKyDQRtd7JrDMJKu/9qiGj",
-	"hYKB4TjfQeeUcczHmuZeM3LN3MR1eNK6O5S66WcS2OGYCQUhogIz8l8UB4yWhs+TBCoN6XMiZFtzdKPo",
-	"8ZB3zbj6MVITLyzfQWnioaugeFGsJRgdh+anGzejjld20HA3yNFmPz2S7gGJOLLWjLtP0dvMZmmeFYRx",
-	"pYGmPpVbozEO1mI6o8mdmuqmnwB9uM9GW2f8bCT9Nbf5Eu5ypJblqtW716c3zumgUw5VH97VutHUY/jj",
-	"GVWheYd/np88PXtmFKjp/kLK0AdAWekVlqxsGcbKITSA0VLUm1H6+u9n3zzbNvfrX/7whfGXbeAPNfBn",
-	"urg79OqVBukCCO3ZKHlIay0UXcCjU4LJgJFSTAQvVoRlrupSAFGaFQXJqav5pmwOSo87Qgke9x4fK7zH",
-	"vY+qmsbH7m04caTF/ta2NplnDsaN/qzaZ7l9dOjfDHBsRP/vm1X/J/W53rV3Sg6aaaNtFbp2670zAXLu",
-	"xq1Keo3tIOggLQzlrpaX/gmThvctmjiOM+gMTHVM+yzU6P3CMLrVjaGA30Cln6MAuRV1K1UubPPnQJl2",
-	"Q8sbgGoIAAlVa7AZf7IjF14JsPscTWjFJnZQa7J4Et1+uP1vAAAA//8=",
+	"3Ft7b9y2sv8qA90LJMFVvHk57XVQFE7StEGcJkhb9I82iLnS7Iq1RCoktes9gb/7AYfUa0Xtw143Peev",
+	"bCyKj3n85jfD0ZcokUUpBQqjo5MvUckUK9Cgov+dzgwq+4OL6CT6XKFaRXEkWIHRScToYRzpJMOC2VFm",
+	"VdoH2igu5tHVVRw9r3ievn7ZTFEyk7UzTO3TKI4Ufq64wjQ6MarCzTOe8YKbsS3l9LA7QYozVuUmOjl+",
+	"EEcFu+RFVUQnjx7Y/3Hh/vcwrtfhwuAcFS30Xsm/MDGjmy/d8722f2UH61IKjSTf90pOcyzsz0QKg4JO",
+	"xsoy5wkzXIpJ6Ub8319aCvusnft/Fc6ik+h/Jq0CJ+6pntTz0oop6kTx0k4XnUS/Z8zAEoWBpZJifkRn",
+	"9e+Ryud+F/3Xfs0QqjJlBoHZEcAFmIxrmHFVLJlCuPsql4a9+/X03jNgU00rZKgQuIGMaRBS4FEUW7mV",
+	"qAx3EpjlTGfD5Z6vDGqQM6DnYOymuQGWphqM7K9sJ13XXxwpVmyY9sPp282T3tGwYIqzaY46vMACleZO",
+	"KUMrbU3ij2Zg7A/r9vaxmVNOyY6st0imUvLCvow+T0PLxNEFF+k2U3hjx1zVVhuYRJJwaCFusNDD9Xka",
+	"fDFnU8yDTxYsr/CgM2rMMTHYfW0qZY5MDMTNLaK4mTrvhcTt/8CUYqvN0/gD7T0Jac7L3qurFXjQAggR",
+	"B/JitVNu0rTz3Ks4YsZgUZqOrDpmyyqTSRUUcsKSzIl46PsKdZUbWDINF0IuBbBcIUtXHd9oFBJHiUJm",
+	"MP3EaBMzqQr7K7Lwcd9wEsZg9ZSzuZDa8KRvOZuO/LJ5Z6iKOJpxwXW25zYaQNq07is76LlbZMw5R2x8",
+	"H5/N+VQxxTe60qhf74xP3jrr8duNPI4KLKRabTvGWzeKxmvN5jg0rVOwgQJFgm2wSHkKQhrQVZIgpkch",
+	"LcnKlJXZ3VDe0fjQUcqMadoYCssF/ohmaBIL0nYWnlvJVGUuWRdC2n3UJCCkAIULvqaBjh9qw9S+LqIN",
+	"M729fq6wQmJQlRB2UBx5qdFfZ4zn9CNhIsHc/UalpAoephIFE2yOW+3zt2ZgEDW7zMiLIK6h0GNgu1R9",
+	"qha2evDRx4VW8aPg+cPCQ+Uagm7CxGmNukP91taxl+YbPW12vJr+tvJaF0XolC9xwRMcOWZKD8MbRpX4",
+	"dwJsydnPp3HQsLEUxfXMdfBkyYTV784Q5Y9VTxkUSxsKBlJJZF4VI344sz4eJCNcYPiVDpoFhLRAxc2q",
+	"66VCklKXTHkfHXPBdfbg4Ic2EteH6CzR7iQkkB8uWVG6s63bSAeBA0e4zYg2Eq1CKOLDUne3fq3QaV8x",
+	"VQSYs8IRHZY5M9aKN4XWqaXju8cYx94DIWZEbjeP3CSnNr3wEvPb3iWO61y6IDoU0FKqC18FCCTH3V3U",
+	"I+vpYif2royDGuMh46QcO+hYGXt0/DT8iP8Ld9inT99pdDPf2M5etOn4OpY0D4YQu/fmw1us19i8S89B",
+	"B5zqJ7kE1KWRMoel4jbjNRmCj5wu7c3YAoEJkLOZRjNM2BMmhDRHQNUCrsFGoxX9cBPf0WCTgCSTPAlk",
+	"9VNWpWGzSjJeEjbW6BShLh8/Sh4HubiVDYpk1X/j2wdFaHQhU+wPTLkMxiVvL+3AJ2+fR9vQmHYeu6P5",
+	"xbo79NOGNPXGA2QdD5hKKy7s1gqeKFmuTNbj3e1Oz+R8O59ZZ9QZn2eoQAqEKc65cOrP5RyYwGW4mDHO",
+	"gGz02R0Dz+T8zIarbYlxTX1azufWCYmvnjMgg+HxfxP8Egqe51xjIkU6UrzRslJJn/bbAGIJRiorR8VS",
+	"VGGebPDSbPdlIq9+Hf9O6HRvm1QqUBj7VLDLEdpCjyuNI36mWDH+sn049uo6B2nXiTt76szRrhU63s8+",
+	"yBXs8gzF3OLjQ198bf4fELHP13bPdh2QDe3hd0I0BjOutPHVxOkKEjbNsUZHHgBArikHtSMMipESo8x7",
+	"JsRKCxCYz6xnMwILKY3NHalOXjJluCv9xJE0LGWGRXGUoRXntBIpsT1pMgyb3c0jIG244QnbA2GnPN2X",
+	"6odXL+D/nxx/A748/QwSmaIVmjZWsjGkaBjP7V9mUkGJsswDcSLxkD0sBtHrYXrKMR8pUtEjYAao5h8s",
+	"HBBea/NphJPZ/KIaYUSGm5FUwf1hGyC495s1Ynf6EbnXueWavDIm5nsWDa5Vi2vSyL6Qf8HaRahYzjUw",
+	"awJplRjPCHwuG5S9zWd2DyXED0NVvVtMTwrGxZhp5eiokw2mFL6ASjgaZkoWwfOOgtWhCi39ujJtvl9a",
+	"cRJfK6h0jChkfB86Zau1eLuhdHwNIzuMOWxKxkVVTFHtAIx+YFMdD0ouJKzfupps7hpnLNcYB6zIewek",
+	"EjUsuclk5Qyqd7XWmJnlJHQ9dQSvTeeqzbHz+iVuNOazGIRUMGN5DlOWXITq8vbUXMxkKEoyV9v38S4G",
+	"JlJY1n+15m7IzoGb78HDk47JK3QMdZlPx84zdGzppqNeDjQjuhwETLkh8TYpbvTQ3UGhYCWPTqLHRw+O",
+	"HkculSKbmLRZ+NwFeGuSdDn6Oo1OojOuzXM3ZO1y9dGDBxsuVve7UKXyQuA29X2d4pI2rdK4ArdjJ0Or",
+	"Rp8gHzlk9TYSXq85QOcKN450VRTMkkQyIje9sxIti3p+m8uh0qD4PDMg5NJd7U6cRiZf6N+rUTn+iOZ5",
+	"cx1/S1J0C4Qupa3wOoVeEp1PWK8rNsrH22aGP8JvtkMmda/C1ceh2Caugr7eIbHPpHFUSh0Q/Aua+evJ",
+	"/kV9NxCDVCAXqGCKM6nw2oIPiC+X862WdybnNxVAP17dTuo6lqgOJWudlUYfyvNtDi9nlM24m00Ht0dw",
+	"Cr6AT1k/17BkJrHPTaZkNc9gggu7ylF0WK/wLjr5YpnI1STn4uIGLhIH+2w8yRlvsumkltTXs87Cxz2P",
+	"YrtLNc/s1gfW9/AG1oeXJVeo96JElcq35xF2UNydfg9bvDiEKZ6C5nOBKU0IRpLROVOIYcFynlLS9/AY",
+	"Ci4qQ/ZvjcfZYAcH+lukShd159igmbA8R3VHU3TTJUvwBM7J7M7hbnvTdy+Gc5etnMPdztXYvWcuIn9P",
+	"r3z3+iWwXEs4z+X8HO7WdbV7MYXRPwWNuqOduzqmQwSMqgZSHME5T0/OKeERIEv2uUIopaZ0/hkwmCq5",
+	"1KhcUE5kgZpYmNvDGdPmPq13//VLQlkGSc6p3sBN9qf4nlrpvothbnmhFDDFjIsUuLGunciioI4rTZfl",
+	"gAtUKytdfQTnCjWac9BspVveWO/MvmKkBJmnJ6CQOTpCd2iuFvinoH6UrlM4LUQDmAi129VVvA39etdt",
+	"Hfy4NRIYvDTOpO5ro9C1e21svRt6hHsxhkoYnjuzc3qxijiEq/yCaoHqfq03C8HwTtQLk5uQOk1mwZsU",
+	"2BqTzuSy8R1Xq97Mg3+oBx00jHaX3imS1jeP2yJpM/EuAPa7k43AZZNFJUy4HNyn4DegK3Ip7ndu9H3t",
+	"sS/hdyWKd0vxvtPdcEtcrV5ixGqbGsthWEUtTg+8vp7j2yO1JR1zTIGLZ1CwFNfB0SsRlhmKTuHUUJVo",
+	"hcbbr19ks/3WiWW0L0lxfcoWbbYMdN3DO6DLPg4iwvcBTWPH7p7TKH6L5zQT7+I5P+MStQFX9nFau0lO",
+	"tYFKve+1RKNNzNPVzZFnSBVevyQeLBrrM7KHBPF4V0OXLR4/jQ/TzrBpLN2AHKboR8uFVd6nx1c3ZLLX",
+	"BKe3LL1Z1ljb9eSL/3XldJ+jayTqG91L+vsoHj8Z2s2P1IN+bdsfS1+/bkig4gk3jilbGkFVuTtgreXv",
+	"q560n0tQwmXzzwBMEAYdGiZq1x5GSiqVWXDwzZyWcMWOlPsu7CMqnG+BhL/Bza/h0n+LcTmNpQf2al9H",
+	"2FzUdUP+s6hAe67dWsZcUW54qyF2ajHwq+1BAm4c/W+CCRuYw/POl2C3CQjeAO9oDw3uMjPHmQFZmZ3A",
+	"YKaw/mJp03XPC484bM64oNyvuTltvqbg/mOK8EcU3f7xTd+q0W3KVGoMbSrwscxXZQ+jZejTJMHSYPoM",
+	"pGrrm/4rk3gou+ZLlEOkQbWy6tuaJor6ak2tirVkpgNodRvxZq7yynX07kZU2kyrt6Vb4C9+W2vO3d/R",
+	"u5nLCGtRABfaIEvrtHFtj3Gw7tP5HqBTv930HebH27zU6/R5jqTa9jRfAy5H6ma+Mr57LXxjmxWBcqjS",
+	"8b4yjaUeAo+nTIeaSX46vf/o+Kk1oOamGVNOGOD6TWfkfAKXXg+h7pZ2R70WsyffHn/zdGtLp3/541fm",
+	"X663YWiBv7DF9alXrwxJ7b49H4W7rDJSswXeOwJKIayWYpAiXwGf+QpPjqANz3P6gpf8P+Vz1GYcCBXW",
+	"bPnwXOEDzX1Q07QYu7fjxJGR+3vbWmOlXZgm+qdan5P2wal/0yyykf1/aEb9l9QCe8feKTloGrG2VQPb",
+	"qffOBODU97IV7IKunrDDtCiU+7ph+g9MGj60bOIwYNDpJeu49nHoUvkr0+jWNoYKfoOleUYKFE7VrVaF",
+	"dBdNN9RpN7S8QSyHBBCYXqPN9G2cWtRGQDfd0YSVfOKawiaLh9HVx6t/BwAA//8=",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

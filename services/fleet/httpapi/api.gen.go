@@ -126,6 +126,8 @@ type Problem struct {
 
 // Release defines model for Release.
 type Release struct {
+	// Agent The firmware has an update agent; false also for releases from before this was known.
+	Agent       bool      `json:"agent"`
 	Board       string    `json:"board"`
 	Build       string    `json:"build"`
 	CreatedAt   time.Time `json:"created_at"`
@@ -157,6 +159,9 @@ type ListDeploymentsParams struct {
 type CreateDeploymentJSONBody struct {
 	// AcceptAgentOnly The device's bootloader cannot roll back; deploy all the same.
 	AcceptAgentOnly *bool `json:"accept_agent_only,omitempty"`
+
+	// AcceptUnmanaged The firmware has no update agent and cannot come back without a cable; deploy all the same.
+	AcceptUnmanaged *bool `json:"accept_unmanaged,omitempty"`
 
 	// Build Make a release of this build, or take the one that there is.
 	Build  *string `json:"build,omitempty"`
@@ -964,34 +969,36 @@ func (sh *strictHandler) ListReleases(ctx echo.Context, params ListReleasesParam
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"1Fhtj9u4Ef4rA7ZAW1Rne5PsFvXiUPRumzZo2jukBe5DGhhjaWTxliJ15Gi9buD/XpCUZXlNO3KyLXqf",
-	"LInkzHBennnGH0Vu6sZo0uzE/KNo0GJNTDa8/bFksv5BajEXP7VkNyITGmsSc4FhMRMur6hGv4s3jV9w",
-	"bKVeie02E3f0IHN6c9fLaJCrvYgiLItMWPqplZYKMWfb0nmZb2Ut+ZRRKiwOBRRUYqtYzK9ms0zU+Cjr",
-	"thbz6/AmdXy7ynaKpGZakRVbr8qSa4x2FJzxvTVLRbV/zI1m0sEIbBolc2Rp9LSJO377ozPar+2N+KWl",
-	"UszFL6Z7b0/jqpvu5AaNBbncysaLE3PxQ4UMa9IMa2v0ahLu353zYu+oUWZTd6Y01jRkWUZzseXK2IQL",
-	"M5FbQqZigeFYaWztn0SBTF+xrH1Ajs50oUqJ0229jGnSi5Kab16JY6d6lypClxb0QNbJ6LrjsO9T5P1O",
-	"YzZMoCh2L+Tgmh96U8zyR8pZ9LmZcNyq8+eRfUuDtkh7tJJNcuGM20pLtKgIm5GeU8Y0/uhe1tIYRahD",
-	"DEL6J7QYraSm9KGGbH5414G6xpqizXkh0ze2hC4ZKr/0YO6pSOu0Rqkl5vfpk87JtDW21Vrq1cJV+OL6",
-	"Jn2423I6izLhiPRFae+U4YWT/6aRQXKMTBF2hoWsaQ1fg6YHsuBtuAVZKPKfDFdSr0A6WKNmKm67X/ga",
-	"JEOFDhzKot9nSv95Q3wLXBEYrsg6QAdShw8x36Cxhk1u1ERkgrRHuPfeBpEJr1dkIirxFWTWWhks/H1D",
-	"8chShoUAbOEpN7qUtg7PJUoVHnwcqViEUH5IOI5xFapJMtUuGYvuA1qLG/8eTVoUB5g2wuXdudHg0WPG",
-	"IMO7AurM3oWxr559TqeA5C/SsbGbP2m2mwScXASyF95dmdWl1dln6OfDL/LARQObU84ZdM3Dknj3+lv4",
-	"/avr30HXNW8hNwX5QnCMS0UZFMQolf9SGgsNmUbRJMZt4F9/6gT0+uNp6JWkimOT/lkRhCVAhsAaJqko",
-	"eVeQO4mM3jGtS8MYS1Z0pho+5fl4vteRxdun/P5u32cP/XW6iS1bqYpnIwwnvNNYE0w8s7Y42czOoP8F",
-	"GD06zwMwRK8MeUX0YKeyN+oTfMPLlro0x1n3QyXzagfcrjKtKsC2GtYVcgaoCygMOZD8B4iUxWXQ0R3n",
-	"i2RXfi6De9q4kLIxzcRrZRihVEQ8uMFcXAVm0JDGRoq5eDmZTV76wkKuQo5MB1L9+4pCwHwaBab7phBz",
-	"8VY6vhvsyw6Gh/dpft6D7xmGn6bLe+HTOJaM2BhHhe2HJ0z+xWx2hsUfs/fDAnrim77BneP4A6Ke6Hya",
-	"HnlM39rrTefXYV79ndbkGEppHU8iIHaTUNrW3kWHE0ljXCL434ZcH1yrh8VvTLH5Au9inlPDi0DCF0ar",
-	"zcEMV6JylCVgO+bVrxwsjWHPZ8hCjlobBs9UwPOU265YAJUKZMlhTQOEH7DUHgoPNf0N7wlwV32ejHEl",
-	"HYTdGRgL7DcEYqb9L7J/sb6rTS4cqgZz0qEN31lADfQoHXtC2O3LQo+U2jHqnIANrEy4dFLvAAEPhb82",
-	"FhA8W+3k3oL9VzubvcwtPUh/JrwRrMO1FJUMpg1tssbHt6RXXIn5zatsHAdLp/HhnwHbo+K9uii9xpZl",
-	"YvqORLy0pgZt1mD055ZRJlxb1+jpYSKHMCYQ/HqXQEbTbwLwe2rr+b7RgF2Kx/8ApvHlU+Ac9xwB8/85",
-	"vPY3GwmtIZW+AFajvjGQ+s0GuqEB3tx9NqYO4jf9GB+2JwP5Z+riKP4LXh7v2yrOOKOjcjATHcXm1ES2",
-	"0zImFh71eS01rCVXINlBdzrz+PUsne+iqun/6vT10CDnVaJrVqhXdDf81/PLO+bRpP0EiWupd69XiV5Q",
-	"4+ObePLli0ScPgOfZ8+IzzH/jqMfPVl8UQ16tnyu7v4hV1rq1V/9tmctvp3iPmJPlk+NTu1SyXxxT5vj",
-	"xn1zDcsN+4Gg1f7ulpyjAr7/6sX1DTRGas5giY5uXiUIwZNyvA9zz0Bbar48W9DhgmOK+DtNgTatzS3U",
-	"WBBExhRLF3JU6jlaroeKtbH3rsHAEePVwMX4hqkp8qfGmshy/OcOoruGu5u4znbcd7tNP6+We6JR9iR0",
-	"fDPe/evwqQTpBf/PBpmQEWQfdgFprRJzMcVGTsN8PH24EtsP2/8EAAD//w==",
+	"1Fhtbxu5Ef4rA7ZAW3TPspPYRWUcit65aYOmvUNa4D6kgTDaHWl55nL2yFnLauD/XpBcrVYWpciJW/Q+",
+	"aVckZ4bz8jwz+1GV3LRsyYpX04+qRYcNCbn49seFkAsP2qqp+qkjt1aFstiQmiqMi4XyZU0Nhl2ybsOC",
+	"F6ftUj08FOqG7nRJb24GGS1KvRVRxWVVKEc/ddpRpabiOjou861utBwyysTFsYCKFtgZUdOL8/NCNXiv",
+	"m65R08v4pm16uyg2irQVWpJTD0GVI9+y9RSd8b3juaEmPJZshWw0AtvW6BJFs520acdvf/Rsw9rWiF86",
+	"Wqip+sVk6+1JWvWTjdyosSJfOt0GcWqqfqhRYEVWYOXYLs/i/ftzQewNtYbXTW9K67glJzqZi53U7DIu",
+	"LFTpCIWqGcZjC3ZNeFIVCn0lugkB2TvThyonznbNPKXJIEpbuXql9p0aXGoIfV7QHTmvk+v2w75Nkfcb",
+	"jcU4gZLYrZCda34YTOH5j1SKGnIz47hl7889++aMrsp7tNZtduGI2xaOaFYTtid6zjC34ehW1pzZENoY",
+	"g5j+GS1sjbaUP9SSK3fvOlLXOq66UmY6f2NH6LOhCkt3fEtVXqdjY+ZY3uZPeq/z1rjOWm2XM1/ji8ur",
+	"/OF+y+EsKpQnsk9Ke29YZl7/m04MkhcUSrAzLmRLK/gaLN2Rg2DDNejKUPiLpdZ2CdrDCq1Qdd3/wteg",
+	"BWr04FFXwz5ehL/XJNcgNQFLTc4DetA2/pHyDVrHwiWbM1UosgHh3gcbVKGCXlWopCRUEK+sYazCfWPx",
+	"6IWOCxHY4lPJdqFdE58XqE18CHGkahZD+SHjOMFlrCYt1PhsLPo/0Dlch/dk0qzawbQTXN6fOxk8BswY",
+	"ZXhfQL3ZmzAO1bPN6RyQ/EV7Ybf+kxW3zsDJk0D2iXc3vHxqdQ4Z+vnwizJy0cjmnHNGrLlbEu9efwu/",
+	"f3X5O+hZ8xpKrigUghecGyqgIkFtwj8LdtASt4bOUtxG/g2nDkBvOJ6HXk2m2jfpnzVBXAIUiF3DWS5K",
+	"wRXkDyJjcEzn8zAmWgwdqYZPeT6dH3QU6fY5v7/b8uwBesvd3TUrdBRhBy10bchWiCeuYYHGE6DxHOPR",
+	"M66HheMG5rRgRyB1BDIPt5ZXduS9EQMcZtF5p031bB3LgfC0jqOPjqzNDrLpEfp5AkmcXGgRmZJXxo1N",
+	"8mCvcjCq6EP7icYn6NB2wfsp8EOty3rDIL7mzlTgOgurGqUAtBVUTB60/AFS7+SLIQtCtW5wwBdwS2sf",
+	"o5/yXb02LAgLQySjm0zVRWxRWrLYajVVL8/Oz16GCkepY7JORlLD+5Ji4EI+x5b7TaWm6q32cjPaV+xM",
+	"Me/zg8LAAkdGjXzfvhU+SfPRCRvTzPLw4dFI8eL8/Mg4sT9G7FbyI98MTHts2BhNDBkKtnQvpxDoVm8+",
+	"v3bz6u+0Ii8BXbycJWTuR7K8rYOLdkejln0m+N/GXB9da8Dnb7haf4F3sSyplVmsqRlbs94ZJiMYFhkM",
+	"TXn1Kw9zZgmNFTko0VoWCC0ThIbpui8WQGNi1+axoTxY9lZ0tkGLS6pOM2IHyC3vAHks5N6ikhuKFsFK",
+	"S82dAEIZyPcJFg6gvWvG3/CWADf4EPrWyA1xdwHsQMKG2MPa8IsSXlxoAM6eOH+ORspdG75zgcXoXnsJ",
+	"vXO/r4j0pa0XtCWBMCw5OiGrd4TVu8JfswOE0Nj3cq/B/as7P39ZOrrT4Ux8I1jFaxlaCHAXO4oG79+S",
+	"XUqtplevitPa1Xyh7X43ediDl4snFcCpwJH5UJFmltgKWF4B288t9EL5rmkwdNKZHMKUQPDrTQKxpd/E",
+	"jA5TQBiN2AL2RZg+l0zSy6foI+3Zo47/cwIYbnYi+MdU+gLgT/pOAf1v1tDPV/Dm5rNRfxS/ycf08HAw",
+	"kH+mPo7qv+Dl031bp3Hw5KjsjI97sTk0vG60nBKLQAmy0jaiPGjx0J8uAn49Czc/qWqGr8KhHlqUss7w",
+	"eo12STfjD8Rfzul7HyUeIXGj7eb1IsMFDd6/SSdfvsjE6TPw+fwZ8Tnl3370kyerL6rB0M8fq7t/6KXV",
+	"dvnXsO1Zi2+jeIjYo+VDQ143N7qc3dJ6n7ivLmG+ljCydDbc3ZH3VMH3X724vIKWtZUC5ujp6lWmIXhU",
+	"jrdxQhtpy43iRws6XvCUIv7OUmybVnwNDVYEqWNKpQslGvMclBugYsXu1rcYu9h0NfApvnGuS/1T6zh1",
+	"OeHvHqJ7wt3MhEcZ991m08+Lcg8Q5dCEnk7Gmw80n0qQQfD/bNSKGUHubhOQzhk1VRNs9SRO8JO7C/Xw",
+	"4eE/AQAA//8=",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,
