@@ -48,10 +48,3 @@ func TestResolve(t *testing.T) {
 		}
 	}
 }
-
-func TestLimitsOr(t *testing.T) {
-	got := compiler.Limits{Wall: 1, Memory: 2}.Or(compiler.Limits{Wall: 9, CPU: 3, Memory: 9, Processes: 4, FileSize: 5, Disk: 6, Output: 7})
-	if want := (compiler.Limits{Wall: 1, CPU: 3, Memory: 2, Processes: 4, FileSize: 5, Disk: 6, Output: 7}); got != want {
-		t.Errorf("%+v", got)
-	}
-}

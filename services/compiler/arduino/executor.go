@@ -10,9 +10,9 @@ import (
 	"strings"
 	"time"
 
+	"github.com/flota/flota/pkg/sandbox"
 	"github.com/flota/flota/services/compiler"
 	"github.com/flota/flota/services/compiler/intake"
-	"github.com/flota/flota/services/compiler/sandbox"
 	"github.com/flota/flota/services/compiler/toolchain"
 )
 
@@ -25,13 +25,13 @@ type Config struct {
 	// Work is a folder for the outputs of results, "" for the system's own.
 	Work string
 	// Limits of each job; DefaultLimits where they are zero.
-	Limits compiler.Limits
+	Limits sandbox.Limits
 }
 
 // DefaultLimits leave room for a core that is compiled for the first time.
-func DefaultLimits() compiler.Limits {
+func DefaultLimits() sandbox.Limits {
 	cpus := runtime.NumCPU()
-	return compiler.Limits{
+	return sandbox.Limits{
 		Wall: 5 * time.Minute, CPU: time.Minute,
 		Memory:    1<<30 + int64(cpus)<<28, // a compiler on every CPU
 		Processes: 64 + 8*cpus,
@@ -82,7 +82,7 @@ func (e *Executor) Execute(ctx context.Context, job compiler.Job, log compiler.L
 }
 
 // compile runs the recipe over a sketch that passed the intake.
-func (e *Executor) compile(ctx context.Context, sketch intake.Sketch, fqbn string, verbose bool, limits compiler.Limits, log compiler.Log) (_ *compiler.Result, err error) {
+func (e *Executor) compile(ctx context.Context, sketch intake.Sketch, fqbn string, verbose bool, limits sandbox.Limits, log compiler.Log) (_ *compiler.Result, err error) {
 	start := time.Now()
 	dir, err := os.MkdirTemp(e.cfg.Work, "build-")
 	if err != nil {
@@ -110,7 +110,7 @@ func (e *Executor) compile(ctx context.Context, sketch intake.Sketch, fqbn strin
 	exit, err := e.box.Run(ctx, sandbox.Task{
 		Script: recipe,
 		Input: func(w io.Writer) error {
-			return sandbox.WriteTar(w, append([]compiler.File{
+			return intake.WriteTar(w, append([]compiler.File{
 				{Path: "fqbn", Data: []byte(fqbn + "\n")},
 				{Path: "flags", Data: []byte(flags + "\n")},
 			}, under("sketch/", sketch.Files)...))

@@ -6,32 +6,31 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/flota/flota/services/compiler"
-	"github.com/flota/flota/services/compiler/sandbox"
+	"github.com/flota/flota/pkg/sandbox"
 )
 
 // signs are what a compiler, or arduino-cli, says when a limit stopped it.
 var signs = []struct {
-	limit compiler.Limit
+	limit sandbox.Limit
 	texts []string
 }{
-	{compiler.MemoryLimit, []string{
+	{sandbox.MemoryLimit, []string{
 		"out of memory allocating", "virtual memory exhausted", "memory exhausted", "Cannot allocate memory", "std::bad_alloc",
 		"runtime: out of memory", "runtime: cannot allocate memory",
 	}},
-	{compiler.CPULimit, []string{"CPU time limit exceeded", "Killed signal terminated program", "internal compiler error: Killed"}},
-	{compiler.DiskLimit, []string{"No space left on device", "File size limit exceeded", "File too large"}},
+	{sandbox.CPULimit, []string{"CPU time limit exceeded", "Killed signal terminated program", "internal compiler error: Killed"}},
+	{sandbox.DiskLimit, []string{"No space left on device", "File size limit exceeded", "File too large"}},
 }
 
 // exceeded finds out whether a limit ended the build: the sandbox saw it, a
 // compiler says that it was stopped, or arduino-cli, which keeps all that the
 // compilers say, had no more room itself.
-func exceeded(exit sandbox.Exit, got collected) compiler.Limit {
+func exceeded(exit sandbox.Exit, got collected) sandbox.Limit {
 	if exit.Exceeded != "" || got.result.Success {
 		return exit.Exceeded
 	}
 	if got.status == 128+int(syscall.SIGXCPU) {
-		return compiler.CPULimit
+		return sandbox.CPULimit
 	}
 	said := got.result.CompilerErr + got.result.Error
 	if got.result.Error == "" { // no result: it broke down
@@ -47,17 +46,17 @@ func exceeded(exit sandbox.Exit, got collected) compiler.Limit {
 	return ""
 }
 
-func limitSentence(limit compiler.Limit, l compiler.Limits) string {
+func limitSentence(limit sandbox.Limit, l sandbox.Limits) string {
 	switch limit {
-	case compiler.WallLimit:
+	case sandbox.WallLimit:
 		return fmt.Sprintf("The build took longer than %s and was stopped.", l.Wall.Round(time.Second))
-	case compiler.CPULimit:
+	case sandbox.CPULimit:
 		return fmt.Sprintf("A compiler needed more than %s of computing time and was stopped.", l.CPU.Round(time.Second))
-	case compiler.MemoryLimit:
+	case sandbox.MemoryLimit:
 		return fmt.Sprintf("The build needed more than %d MiB of memory and was stopped.", l.Memory>>20)
-	case compiler.DiskLimit:
+	case sandbox.DiskLimit:
 		return fmt.Sprintf("The build wrote more than it may: %d MiB in a file, %d MiB in all.", l.FileSize>>20, l.Disk>>20)
-	case compiler.OutputLimit:
+	case sandbox.OutputLimit:
 	}
 	return "The build handed back more than it may."
 }

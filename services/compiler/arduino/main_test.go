@@ -10,8 +10,8 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/flota/flota/pkg/sandbox"
 	"github.com/flota/flota/services/compiler"
-	"github.com/flota/flota/services/compiler/sandbox"
 	"github.com/flota/flota/services/compiler/toolchain"
 )
 

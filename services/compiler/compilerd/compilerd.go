@@ -16,11 +16,11 @@ import (
 
 	"github.com/flota/flota/pkg/bus"
 	"github.com/flota/flota/pkg/httpserve"
+	"github.com/flota/flota/pkg/sandbox"
 	"github.com/flota/flota/services/compiler"
 	"github.com/flota/flota/services/compiler/arduino"
 	"github.com/flota/flota/services/compiler/micropython"
 	"github.com/flota/flota/services/compiler/natsbus"
-	"github.com/flota/flota/services/compiler/sandbox"
 	"github.com/flota/flota/services/compiler/toolchain"
 	"github.com/flota/flota/services/compiler/transfer"
 	"github.com/flota/flota/services/compiler/worker"

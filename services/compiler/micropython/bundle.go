@@ -13,7 +13,6 @@ import (
 
 	"github.com/flota/flota/services/compiler"
 	"github.com/flota/flota/services/compiler/intake"
-	"github.com/flota/flota/services/compiler/sandbox"
 )
 
 // manifest is the first file of a bundle.
@@ -41,7 +40,7 @@ func (e *Executor) bundle(result *compiler.Result, files []compiler.File, main s
 		return err
 	}
 	var archive bytes.Buffer
-	if err := sandbox.WriteTar(&archive, append([]compiler.File{{Path: intake.Manifest, Data: text}}, files...)); err != nil {
+	if err := intake.WriteTar(&archive, append([]compiler.File{{Path: intake.Manifest, Data: text}}, files...)); err != nil {
 		return err
 	}
 	dir, err := os.MkdirTemp(e.cfg.Work, "build-")

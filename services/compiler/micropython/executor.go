@@ -15,9 +15,9 @@ import (
 	"strings"
 	"time"
 
+	"github.com/flota/flota/pkg/sandbox"
 	"github.com/flota/flota/services/compiler"
 	"github.com/flota/flota/services/compiler/intake"
-	"github.com/flota/flota/services/compiler/sandbox"
 	"github.com/flota/flota/services/compiler/toolchain"
 )
 
@@ -37,12 +37,12 @@ type Config struct {
 	// Work is a folder for the outputs of results, "" for the system's own.
 	Work string
 	// Limits of each job; DefaultLimits where they are zero.
-	Limits compiler.Limits
+	Limits sandbox.Limits
 }
 
 // DefaultLimits are ample for a check of the largest project.
-func DefaultLimits() compiler.Limits {
-	return compiler.Limits{
+func DefaultLimits() sandbox.Limits {
+	return sandbox.Limits{
 		Wall: time.Minute, CPU: 10 * time.Second, Memory: 256 << 20, Processes: 16,
 		FileSize: 16 << 20, Disk: 64 << 20, Output: 1 << 20,
 	}
@@ -147,7 +147,7 @@ func (v verdict) failed() string {
 	return ""
 }
 
-func (e *Executor) check(ctx context.Context, files []compiler.File, limits compiler.Limits) (v verdict, exit sandbox.Exit, err error) {
+func (e *Executor) check(ctx context.Context, files []compiler.File, limits sandbox.Limits) (v verdict, exit sandbox.Exit, err error) {
 	var names strings.Builder
 	in := []compiler.File{{Path: "check.py", Data: check}, {Path: "names"}}
 	for _, f := range files {
@@ -159,7 +159,7 @@ func (e *Executor) check(ctx context.Context, files []compiler.File, limits comp
 	in[1].Data = []byte(names.String())
 	exit, err = e.box.Run(ctx, sandbox.Task{
 		Script: recipe,
-		Input:  func(w io.Writer) error { return sandbox.WriteTar(w, in) },
+		Input:  func(w io.Writer) error { return intake.WriteTar(w, in) },
 		Output: v.read,
 		Limits: limits,
 	})

@@ -15,8 +15,8 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/flota/flota/pkg/fault"
+	"github.com/flota/flota/pkg/sandbox"
 	"github.com/flota/flota/services/compiler"
-	"github.com/flota/flota/services/compiler/sandbox"
 	"github.com/flota/flota/services/compiler/toolchain"
 )
 
@@ -113,7 +113,7 @@ func TestCheck(t *testing.T) {
 func TestLimits(t *testing.T) {
 	e := setup(t)
 	endless := project("main.py", strings.Repeat("(", 200_000))
-	r, err := e.Execute(t.Context(), compiler.Job{FQBN: pico, Files: endless, Limits: compiler.Limits{CPU: time.Second}}, nolog{})
+	r, err := e.Execute(t.Context(), compiler.Job{FQBN: pico, Files: endless, Limits: sandbox.Limits{CPU: time.Second}}, nolog{})
 	if err != nil || r.Outcome != compiler.Exceeded || !strings.Contains(r.Message, "limit") {
 		t.Errorf("%+v %v", r, err)
 	}

@@ -13,9 +13,9 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/flota/flota/pkg/sandbox"
 	"github.com/flota/flota/services/compiler"
 	"github.com/flota/flota/services/compiler/arduino"
-	"github.com/flota/flota/services/compiler/sandbox"
 	"github.com/flota/flota/services/compiler/toolchain"
 )
 

@@ -8,8 +8,6 @@ import (
 	"os"
 	"strings"
 	"time"
-
-	"github.com/flota/flota/services/compiler"
 )
 
 // Probe runs a small task and checks that it was isolated: another user without
@@ -45,7 +43,7 @@ echo done`
 	exit, err := s.Run(ctx, Task{
 		Script: script,
 		Output: func(r io.Reader) (err error) { said, err = io.ReadAll(r); return err },
-		Limits: compiler.Limits{
+		Limits: Limits{
 			Wall: 10 * time.Second, CPU: 5 * time.Second, Memory: 64 << 20, Processes: 32, FileSize: 1 << 20, Disk: 1 << 20, Output: 1 << 16,
 		},
 	})

@@ -20,8 +20,6 @@ import (
 	"time"
 
 	"go.uber.org/zap"
-
-	"github.com/flota/flota/services/compiler"
 )
 
 // Config is what a sandbox needs to know of its machine.
@@ -50,7 +48,7 @@ type Task struct {
 	// It may be nil.
 	Note func(line string)
 	// Limits must all be set, except Memory.
-	Limits compiler.Limits
+	Limits Limits
 }
 
 // Exit is how a task ended.
@@ -58,7 +56,7 @@ type Exit struct {
 	// Status is the script's exit status, -1 where it was killed.
 	Status int
 	// Exceeded is the limit that ended the task, "" if none did.
-	Exceeded compiler.Limit
+	Exceeded Limit
 	// Stderr is the beginning of what the script wrote there.
 	Stderr string
 	// Memory is the highest use in bytes; 0 where nothing measured it.
@@ -100,7 +98,7 @@ func Open(ctx context.Context, cfg Config, log *zap.Logger) (*Sandbox, error) {
 		log.Info("sandbox ready", zap.String("isolation", "bubblewrap"), zap.String("user", s.user()), zap.String("memory", s.group.kind()), zap.Bool("proc", s.proc))
 		return s, nil
 	case !cfg.AllowNone:
-		return nil, fmt.Errorf("no working sandbox: %w (what it needs stands in services/compiler/README.md)", err)
+		return nil, fmt.Errorf("no working sandbox: %w (what it needs stands in pkg/sandbox/README.md)", err)
 	}
 	s.none = true
 	if noneErr := s.checkNone(); noneErr != nil {
@@ -147,7 +145,7 @@ type box struct {
 }
 
 // start makes a box. It must be followed by run.
-func (s *Sandbox) start(ctx context.Context, script string, l compiler.Limits) (_ *box, err error) {
+func (s *Sandbox) start(ctx context.Context, script string, l Limits) (_ *box, err error) {
 	b := &box{}
 	b.killed, b.kill = context.WithCancelCause(ctx)
 	uid, free := s.uids.take()
@@ -222,7 +220,7 @@ func (b *box) run(ctx context.Context, t Task) (Exit, error) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	defer b.free()
-	clock := time.AfterFunc(t.Limits.Wall, func() { b.kill(limitError(compiler.WallLimit)) })
+	clock := time.AfterFunc(t.Limits.Wall, func() { b.kill(limitError(WallLimit)) })
 	defer clock.Stop()
 
 	var streams sync.WaitGroup
@@ -239,7 +237,7 @@ func (b *box) run(ctx context.Context, t Task) (Exit, error) {
 		outErr = t.Output(r)
 		if r.left < 0 {
 			outErr = nil
-			b.kill(limitError(compiler.OutputLimit))
+			b.kill(limitError(OutputLimit))
 		}
 		_, _ = io.Copy(io.Discard, &bounded{r: b.out, left: t.Limits.Output})
 	})
@@ -271,13 +269,13 @@ func (b *box) run(ctx context.Context, t Task) (Exit, error) {
 	case ctx.Err() != nil:
 		return exit, context.Cause(ctx)
 	case errors.As(cause, &limit):
-		exit.Exceeded = compiler.Limit(limit)
+		exit.Exceeded = Limit(limit)
 		return exit, nil
 	case oom:
-		exit.Exceeded = compiler.MemoryLimit
+		exit.Exceeded = MemoryLimit
 		return exit, nil
 	case exit.Status == 128+int(syscall.SIGXCPU):
-		exit.Exceeded = compiler.CPULimit
+		exit.Exceeded = CPULimit
 		return exit, nil
 	}
 	var exitErr *exec.ExitError
@@ -295,6 +293,6 @@ func (b *box) run(ctx context.Context, t Task) (Exit, error) {
 }
 
 // limitError is why a task was killed.
-type limitError compiler.Limit
+type limitError Limit
 
 func (e limitError) Error() string { return string(e) + " limit exceeded" }

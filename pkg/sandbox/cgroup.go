@@ -12,8 +12,6 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
-
-	"github.com/flota/flota/services/compiler"
 )
 
 // groups makes control groups below this process's own, in whichever hierarchy
@@ -89,7 +87,7 @@ func sweep(dir string) {
 }
 
 // make makes a task's group and sets its limits.
-func (g *groups) make(l compiler.Limits) (*group, error) {
+func (g *groups) make(l Limits) (*group, error) {
 	one := &group{of: g}
 	if g.version == 0 {
 		return one, nil

@@ -15,11 +15,9 @@ import (
 	"time"
 
 	"go.uber.org/zap"
-
-	"github.com/flota/flota/services/compiler"
 )
 
-var ample = compiler.Limits{
+var ample = Limits{
 	Wall: 20 * time.Second, CPU: 10 * time.Second, Memory: 256 << 20, Processes: 64, FileSize: 16 << 20, Disk: 32 << 20, Output: 1 << 20,
 }
 
@@ -33,7 +31,7 @@ func open(t *testing.T) *Sandbox {
 }
 
 // sh runs a script and returns what it said.
-func sh(t *testing.T, s *Sandbox, l compiler.Limits, script string) (string, Exit) {
+func sh(t *testing.T, s *Sandbox, l Limits, script string) (string, Exit) {
 	t.Helper()
 	var out []byte
 	exit, err := s.Run(t.Context(), Task{
@@ -102,28 +100,28 @@ func TestIsolation(t *testing.T) {
 // Each bomb ends, by the limit that is meant for it, and soon.
 func TestLimits(t *testing.T) {
 	s := open(t)
-	with := func(change func(*compiler.Limits)) compiler.Limits {
+	with := func(change func(*Limits)) Limits {
 		l := ample
 		change(&l)
 		return l
 	}
 	for _, c := range []struct {
 		name, script string
-		limits       compiler.Limits
-		exceeded     compiler.Limit
+		limits       Limits
+		exceeded     Limit
 	}{
-		{"wall", "sleep 60", with(func(l *compiler.Limits) { l.Wall = 300 * time.Millisecond }), compiler.WallLimit},
-		{"output", "yes", ample, compiler.OutputLimit},
-		{"memory", `python3 -c 'x = bytearray(1 << 29); print(len(x))'`, ample, compiler.MemoryLimit},
-		{"memory in files", `for i in 1 2 3; do head -c 15m /dev/zero >f$i; done`, with(func(l *compiler.Limits) { l.Memory = 32 << 20; l.Disk = 256 << 20 }), compiler.MemoryLimit},
-		{"cpu", "while :; do :; done; echo survived", with(func(l *compiler.Limits) { l.CPU = time.Second }), compiler.CPULimit},
+		{"wall", "sleep 60", with(func(l *Limits) { l.Wall = 300 * time.Millisecond }), WallLimit},
+		{"output", "yes", ample, OutputLimit},
+		{"memory", `python3 -c 'x = bytearray(1 << 29); print(len(x))'`, ample, MemoryLimit},
+		{"memory in files", `for i in 1 2 3; do head -c 15m /dev/zero >f$i; done`, with(func(l *Limits) { l.Memory = 32 << 20; l.Disk = 256 << 20 }), MemoryLimit},
+		{"cpu", "while :; do :; done; echo survived", with(func(l *Limits) { l.CPU = time.Second }), CPULimit},
 		{"a file", `head -c 20m /dev/zero >f 2>/dev/null && echo survived`, ample, ""},
 		{"all files", `for i in 1 2 3; do head -c 15m /dev/zero >f$i || exit 1; done 2>/dev/null; echo survived`, ample, ""},
 		{"standard error", `yes >&2 & sleep 0.2; exit 0`, ample, ""},
 		{"one endless note", `yes | tr -d '\n' >&3 & sleep 0.2; exit 0`, ample, ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			if c.exceeded == compiler.MemoryLimit && s.group.version == 0 {
+			if c.exceeded == MemoryLimit && s.group.version == 0 {
 				t.Skip("no memory cgroup on this machine: processes are limited one by one")
 			}
 			start := time.Now()
@@ -266,3 +264,10 @@ func TestNoSandbox(t *testing.T) {
 }
 
 func discard(r io.Reader) error { _, err := io.Copy(io.Discard, r); return err }
+
+func TestLimitsOr(t *testing.T) {
+	got := Limits{Wall: 1, Memory: 2}.Or(Limits{Wall: 9, CPU: 3, Memory: 9, Processes: 4, FileSize: 5, Disk: 6, Output: 7})
+	if want := (Limits{Wall: 1, CPU: 3, Memory: 2, Processes: 4, FileSize: 5, Disk: 6, Output: 7}); got != want {
+		t.Errorf("%+v", got)
+	}
+}

@@ -4,8 +4,6 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
-
-	"github.com/flota/flota/services/compiler"
 )
 
 // SourceDate is the moment at which every build happens, for compilers that put
@@ -25,7 +23,7 @@ var environment = [][2]string{
 
 // command returns the whole command line of a task: join the cgroups, become
 // another user, isolate, set the limits, run the script.
-func (s *Sandbox) command(script string, l compiler.Limits, uid int, g *group) []string {
+func (s *Sandbox) command(script string, l Limits, uid int, g *group) []string {
 	var argv []string
 	if files := g.procs(); len(files) > 0 {
 		// Joined before anything is started, by the process itself: what it
@@ -76,7 +74,7 @@ func (s *Sandbox) command(script string, l compiler.Limits, uid int, g *group) [
 // limit a process gets SIGXCPU, of which gcc tells, and two seconds on SIGKILL. The
 // memory limit of processes is RLIMIT_DATA, not RLIMIT_AS: Go programs such as
 // arduino-cli reserve far more address space than they use, and panic.
-func limits(l compiler.Limits, memoryLimited bool) string {
+func limits(l Limits, memoryLimited bool) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "ulimit -c 0; ulimit -n 512; ulimit -S -t %d; ulimit -H -t %d; ulimit -f %d; ",
 		int64(l.CPU.Seconds()), int64(l.CPU.Seconds())+2, l.FileSize/512)
