@@ -98,7 +98,7 @@ func (d DeviceState) hasRoom(parts []Part) bool {
 			if p.Offset > d.Filesystem || p.Size > d.Filesystem-p.Offset {
 				return false
 			}
-		case KindFile:
+		case KindFile, KindIndex:
 			if p.Size > d.Files-files {
 				return false
 			}

@@ -50,6 +50,9 @@ const (
 	MaxPayload = 2800
 	// MaxParts is how many parts a statement has at most.
 	MaxParts = 16
+	// MaxIndex and MaxIndexLines are the bytes and the files of an index at most.
+	MaxIndex      = 65536
+	MaxIndexLines = 256
 	// MaxNumber is the largest integer in any body: one that is exact in a double.
 	MaxNumber = 1 << 53
 )

@@ -20,6 +20,8 @@ const (
 	KindApp        = "app"
 	KindFile       = "file"
 	KindFilesystem = "filesystem"
+	// KindIndex is a list of more files; see ParseIndex.
+	KindIndex = "index"
 )
 
 // Statement is what is signed: which bytes which device shall run.
@@ -105,7 +107,7 @@ func (s Statement) validate() error {
 		return fault.Field("keys", "must be one at most")
 	}
 	for i, p := range s.Parts {
-		if err := p.validate(i); err != nil {
+		if err := p.validate(i, len(s.Parts)); err != nil {
 			return err
 		}
 		if p.Kind == KindFile && slices.ContainsFunc(s.Parts[:i], func(q Part) bool { return q.Kind == KindFile && q.Path == p.Path }) {
@@ -120,13 +122,17 @@ func (s Statement) validate() error {
 	return nil
 }
 
-func (p Part) validate(i int) error {
+func (p Part) validate(i, of int) error {
 	field := func(name, format string, args ...any) error {
 		return fault.Field(fmt.Sprintf("parts[%d].%s", i, name), format, args...)
 	}
 	switch {
-	case p.Kind != KindApp && p.Kind != KindFile && p.Kind != KindFilesystem:
-		return field("kind", "must be app, file or filesystem")
+	case p.Kind != KindApp && p.Kind != KindFile && p.Kind != KindFilesystem && p.Kind != KindIndex:
+		return field("kind", "must be app, file, filesystem or index")
+	case p.Kind == KindIndex && i != of-1:
+		return field("kind", "only the last part can be the index")
+	case p.Kind == KindIndex && p.Size > MaxIndex:
+		return field("size", "must be at most %d of an index", MaxIndex)
 	case p.Kind == KindApp && i > 0:
 		return field("kind", "only the first part can be the app")
 	case p.Kind == KindFile && !ValidPath(p.Path):

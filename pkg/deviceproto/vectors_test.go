@@ -201,6 +201,21 @@ func TestServerSignsWhatDevicesAccept(t *testing.T) {
 	}
 }
 
+func TestIndexVectors(t *testing.T) {
+	for _, c := range read[vectors.Index](t, "index.json") {
+		files, err := deviceproto.ParseIndex([]byte(c.Text), c.Parts)
+		if !slices.Equal(files, c.Files) || (err == nil) != (c.Files != nil) {
+			t.Errorf("%s: %v %v", c.Name, files, err)
+		}
+		if err != nil {
+			continue
+		}
+		if again, err := deviceproto.Index(files); err != nil || string(again) != c.Text {
+			t.Errorf("%s: %v %s", c.Name, err, again)
+		}
+	}
+}
+
 func TestReportVectors(t *testing.T) {
 	status := map[fault.Code]int{"": 204, fault.Invalid: 400, fault.TooLarge: 413}
 	for _, c := range read[vectors.Report](t, "report.json") {

@@ -146,6 +146,7 @@ func statementCases() []Statement {
 	s.names()
 	s.numbers()
 	s.parts()
+	s.index()
 	s.keys()
 	s.order()
 	return s.all
@@ -316,7 +317,7 @@ func (s *statements) parts() {
 		first = "the image for the next slot; only the first part can be it."
 		path  = "path relative, of at most 128 bytes, no empty segment, . or .., no backslash or control character, no path twice."
 		empty = "Only an empty file has size 0."
-		large = "What is larger than the slot, the filesystem or the room for all files: refuse, too_large."
+		large = "What is larger than the slot, the filesystem or the room for all files, to which an index belongs: refuse, too_large;"
 		form  = "every field keeps to this table's form"
 	)
 	parts := func(all ...any) []byte { return payload(set("parts", all)) }
@@ -336,7 +337,7 @@ func (s *statements) parts() {
 	ok("16 parts", count, parts(small(16)...))
 	bad("17 parts", count, parts(small(17)...))
 	bad("no part", count, parts())
-	bad("a kind that is not known", form, parts(app(1), fields{"kind": "patch", "size": 1, "sha256": strings.Repeat("0", 64)}))
+	bad("a kind that is not known", "Another kind than these: refuse, format.", parts(app(1), fields{"kind": "patch", "size": 1, "sha256": strings.Repeat("0", 64)}))
 	bad("no kind", count, parts(fields{"size": 1, "sha256": strings.Repeat("0", 64)}))
 	bad("the app second", first, parts(file("a", 1), app(1)))
 	bad("two apps", first, parts(app(1), app(1)))
@@ -381,6 +382,29 @@ func (s *statements) parts() {
 	big("files of a byte more together", parts(file("a", 65_535), file("b", 2)))
 	big("files of 2^53 bytes", parts(file("a", 1), file("b", int64(1)<<53)))
 	s.add("a device without a slot", large, deviceproto.ReasonTooLarge, parts(app(1)), on(func(d *Device) { d.Slot = 0 }))
+}
+
+func (s *statements) index() {
+	const (
+		last = "index: a list of more files (below), of at most 65536 bytes; only the last part can be one."
+		room = "to which an index belongs: refuse, too_large; a device that has no such thing has no room for it."
+	)
+	index := func(size any) fields {
+		return fields{"kind": "index", "size": size, "sha256": strings.Repeat("12ef", 16)}
+	}
+	parts := func(all ...any) []byte { return payload(set("parts", all)) }
+	s.add("an index alone", last, "", parts(index(80)))
+	s.add("an index behind files", last, "", parts(file("a", 1), index(80)))
+	s.add("the largest index", last, "", parts(index(65_536)))
+	s.add("an index of a byte more", last, deviceproto.ReasonFormat, parts(index(65_537)))
+	s.add("an index first", last, deviceproto.ReasonFormat, parts(index(80), file("a", 1)))
+	s.add("two", last, deviceproto.ReasonFormat, parts(index(80), index(80)))
+	s.add("an empty index", "Only an empty file has size 0.", deviceproto.ReasonFormat, parts(index(0)))
+	s.add("an index with a path", "every field keeps to this table's form", deviceproto.ReasonFormat, parts(with(index(80), "path", "a")))
+	s.add("a file that leaves no room for the index", room, deviceproto.ReasonTooLarge, parts(file("a", 65_500), index(80)))
+	s.add("an index for a device without files", room, deviceproto.ReasonTooLarge, parts(app(1), index(80)), on(func(d *Device) { d.Files = 0 }))
+	s.add("a file for a device without files", room, deviceproto.ReasonTooLarge, parts(app(1), file("a", 1)), on(func(d *Device) { d.Files = 0 }))
+	s.add("a filesystem for a device without one", room, deviceproto.ReasonTooLarge, parts(app(1), filesystem(0, 1)), on(func(d *Device) { d.Filesystem = 0 }))
 }
 
 func with(f fields, name string, value any) fields { f[name] = value; return f }

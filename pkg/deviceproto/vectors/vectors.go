@@ -41,6 +41,7 @@ func Make() map[string][]byte {
 		"request.json":    encode("A request, its MAC and the server's clock → what the server makes of it.", requestCases()),
 		"answer.json":     encode("An answer and its MAC → is it a check-in?", answerCases()),
 		"statement.json":  encode("A signed statement and what a device knows → its decision.", statementCases()),
+		"index.json":      encode("The text of an index and the parts of its statement → files, or nothing.", indexCases()),
 		"report.json":     encode("The body of a report → accepted, or the field at fault.", reportCases()),
 		"link.json":       encode("The path of an image request → status.", linkCases()),
 		"httpupdate.json": encode("What stock clients send, byte for byte → status and headers.", httpUpdateCases()),

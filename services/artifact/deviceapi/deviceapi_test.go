@@ -3,6 +3,7 @@ package deviceapi_test
 import (
 	"crypto/md5"
 	"encoding/hex"
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -68,6 +69,50 @@ func TestUpdate(t *testing.T) {
 	}
 	if a := poll(wanted, `"1795312800"`); a.status != 304 {
 		t.Errorf("afterwards: %d", a.status)
+	}
+}
+
+// The files of an index are parts of the link, behind those of the statement.
+func TestIndex(t *testing.T) {
+	k := newKit(t)
+	k.device(vectors.DeviceID, vectors.ProductID, vectors.Key)
+	var files []deviceproto.Part
+	for i := range 20 {
+		p := k.store(deviceproto.KindFile, fmt.Appendf(nil, "print(%d)\n", i))
+		p.Path = fmt.Sprintf("lib/%02d.py", i)
+		files = append(files, p)
+	}
+	text, err := deviceproto.Index(files)
+	if err != nil {
+		t.Fatal(err)
+	}
+	first := k.store(deviceproto.KindFile, []byte("import lib"))
+	first.Path = "main.py"
+	parts := []deviceproto.Part{first, k.store(deviceproto.KindIndex, text)}
+	k.deployParts(vectors.DeviceID, vectors.Deployment, parts)
+	var offer struct{ Link string }
+	if err := json.Unmarshal(k.signed(vectors.Key, "GET", deviceproto.PathUpdate, nil, "").body, &offer); err != nil {
+		t.Fatal(err)
+	}
+	for i, p := range append(parts, files...) {
+		got := k.send("GET", fmt.Sprintf("%s/%d", offer.Link, i), nil, "")
+		if got.status != 200 || digest(got.body) != p.SHA256 || got.header.Get("ETag") != `"`+p.SHA256+`"` {
+			t.Errorf("part %d: %d %q", i, got.status, got.body)
+		}
+	}
+	for _, i := range []string{"22", "99999", "-1", "02", "x"} {
+		if got := k.send("GET", offer.Link+"/"+i, nil, ""); got.status != 404 {
+			t.Errorf("part %s: %d", i, got.status)
+		}
+	}
+
+	broken := []deviceproto.Part{first, k.store(deviceproto.KindIndex, []byte("something else\n"))}
+	k.deployParts(vectors.DeviceID, vectors.Deployment+1, broken)
+	if err := json.Unmarshal(k.signed(vectors.Key, "GET", deviceproto.PathUpdate, nil, "").body, &offer); err != nil {
+		t.Fatal(err)
+	}
+	if got := k.send("GET", offer.Link+"/2", nil, ""); got.status != 500 || got.code() != "internal" {
+		t.Errorf("an index that is none: %d %s", got.status, got.body)
 	}
 }
 

@@ -1,12 +1,14 @@
 package deviceapi
 
 import (
+	"context"
 	"net/http"
 	"strconv"
 	"strings"
 
 	"github.com/flota/flota/pkg/deviceproto"
 	"github.com/flota/flota/pkg/fault"
+	"github.com/flota/flota/services/artifact"
 )
 
 var (
@@ -43,11 +45,38 @@ func (a *API) serveImage(w http.ResponseWriter, r *http.Request) (int, error) {
 	if deployment == nil {
 		return 0, errGone
 	}
-	i, ok := index(part)
-	if !ok || i >= len(deployment.Parts) {
-		return 0, errNoPart
+	sha256, err := a.partOf(r.Context(), deployment, part)
+	if err != nil {
+		return 0, err
 	}
-	return a.serveBlob(w, r, deployment.Parts[i].SHA256)
+	return a.serveBlob(w, r, sha256)
+}
+
+// partOf finds the digest of a part: of the statement, or beyond it a line of its index.
+func (a *API) partOf(ctx context.Context, d *artifact.Deployment, part string) (string, error) {
+	i, ok := index(part)
+	if !ok {
+		return "", errNoPart
+	}
+	if i < len(d.Parts) {
+		return d.Parts[i].SHA256, nil
+	}
+	last := d.Parts[len(d.Parts)-1]
+	if last.Kind != deviceproto.KindIndex {
+		return "", errNoPart
+	}
+	text, err := a.Content.Bytes(ctx, last.SHA256, last.Size)
+	if err != nil {
+		return "", err
+	}
+	files, err := deviceproto.ParseIndex(text, d.Parts)
+	if err != nil {
+		return "", fault.Wrap(err, fault.Internal, "the index of this deployment cannot be read")
+	}
+	if i -= len(d.Parts); i >= len(files) {
+		return "", errNoPart
+	}
+	return files[i].SHA256, nil
 }
 
 // index reads the number of a part; the first one's may be left out.

@@ -112,18 +112,29 @@ func (k *kit) deploy(device string, number int64, contents ...[]byte) {
 	k.t.Helper()
 	var parts []deviceproto.Part
 	for i, c := range contents {
-		m := artifact.NewMeasure()
-		m.Write(c)
-		digest := k.blobs.Add(c)
-		if err := k.catalog.Add(k.t.Context(), artifact.Output{Workspace: vectors.Workspace, SHA256: digest, Facts: m.Facts(digest)}); err != nil {
-			k.t.Fatal(err)
-		}
-		p := deviceproto.Part{Kind: deviceproto.KindApp, Size: int64(len(c)), SHA256: digest}
+		p := k.store(deviceproto.KindApp, c)
 		if i > 0 {
 			p.Kind, p.Path = deviceproto.KindFile, strconv.Itoa(i)
 		}
 		parts = append(parts, p)
 	}
+	k.deployParts(device, number, parts)
+}
+
+// store keeps content as a blob of the workspace.
+func (k *kit) store(kind string, content []byte) deviceproto.Part {
+	k.t.Helper()
+	m := artifact.NewMeasure()
+	m.Write(content)
+	digest := k.blobs.Add(content)
+	if err := k.catalog.Add(k.t.Context(), artifact.Output{Workspace: vectors.Workspace, SHA256: digest, Facts: m.Facts(digest)}); err != nil {
+		k.t.Fatal(err)
+	}
+	return deviceproto.Part{Kind: kind, Size: int64(len(content)), SHA256: digest}
+}
+
+func (k *kit) deployParts(device string, number int64, parts []deviceproto.Part) {
+	k.t.Helper()
 	payload, err := deviceproto.Statement{
 		Format: 1, Workspace: vectors.Workspace, Target: deviceproto.Target{Device: device}, Board: vectors.Board,
 		Release: "r", Version: "1.4.0", Deployment: number, Parts: parts,
