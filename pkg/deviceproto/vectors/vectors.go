@@ -42,6 +42,7 @@ func Make() map[string][]byte {
 		"answer.json":     encode("An answer and its MAC → is it a check-in?", answerCases()),
 		"statement.json":  encode("A signed statement and what a device knows → its decision.", statementCases()),
 		"index.json":      encode("The text of an index and the parts of its statement → files, or nothing.", indexCases()),
+		"provision.json":  encode("A line on the cable, without its LF → the device's answer.", provisionCases()),
 		"report.json":     encode("The body of a report → accepted, or the field at fault.", reportCases()),
 		"link.json":       encode("The path of an image request → status.", linkCases()),
 		"httpupdate.json": encode("What stock clients send, byte for byte → status and headers.", httpUpdateCases()),
