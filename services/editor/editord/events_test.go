@@ -11,6 +11,7 @@ import (
 	"github.com/flota/flota/pkg/bus"
 	"github.com/flota/flota/pkg/flow"
 	"github.com/flota/flota/pkg/identity"
+	boardsv1 "github.com/flota/flota/pkg/pb/flota/boards/v1"
 	compilerv1 "github.com/flota/flota/pkg/pb/flota/compiler/v1"
 	fleetv1 "github.com/flota/flota/pkg/pb/flota/fleet/v1"
 	"github.com/flota/flota/services/editor/httpapi"
@@ -178,7 +179,7 @@ func TestReset(t *testing.T) {
 		return err == nil && last >= begin
 	})
 	must(t, bus.Purge(t.Context(), editor, flow.BuildChanged)) // an hour passes
-	for name, after := range map[string]string{"too old": first.id, "nonsense": "yesterday", "of another server": "99999-0-0-"} {
+	for name, after := range map[string]string{"too old": first.id, "nonsense": "yesterday", "of another server": "99999-0-0-0-0--"} {
 		l := k.listen(who, "", after)
 		e, _ := l.next()
 		if e.name != "reset" || e.id == "" || e.data == "" {
@@ -238,4 +239,78 @@ func TestEventStreamsAreBounded(t *testing.T) {
 		time.Sleep(10 * time.Millisecond)
 	}
 	t.Error("the place of a closed stream stays taken")
+}
+
+// A workspace hears of its virtual boards, a product of its own, and nobody of
+// another's; the boards service may come later than its listeners.
+func TestEventsOfBoards(t *testing.T) {
+	k := start(t)
+	all, own := k.listen(k.token(person(identity.Viewer)), "?board=b1", ""), k.listen(k.token(product("d2")), "?board=b2", "")
+	spy := k.listen(k.token(product("d2")), "?board=b1", "")
+	for _, l := range []*listener{all, own, spy} {
+		l.next()
+	}
+	boards := k.nats.Connect(flow.Boards)
+	must(t, boards.Ensure(t.Context()))
+	change := func(workspace, board, device, state string) {
+		t.Helper()
+		must(t, bus.Publish(t.Context(), boards, flow.BoardChanged, &boardsv1.BoardChanged{
+			Board: board, Device: device, Exists: true, State: state, Starts: 3, Reset_: "crash", Slot: "app1",
+			Pins: []*boardsv1.Pin{{Number: 2, Mode: "out", Value: 1}},
+		}, "", workspace, board))
+	}
+	say := func(workspace, board, device, text string, offset uint64) {
+		t.Helper()
+		must(t, bus.Publish(t.Context(), boards, flow.BoardSerial, &boardsv1.SerialChunk{
+			Board: board, Device: device, Offset: offset, Data: []byte(text),
+		}, "", workspace, board))
+	}
+	say("w2", "b1", "", "of another workspace", 0)
+	say("w1", "b1", "d1", "gr\xfc\xc3\xbc", 7)
+	say("w1", "b2", "d2", "two", 0)
+	change("w2", "b1", "", "off")
+	change("w1", "b1", "d1", "running")
+	change("w1", "b2", "d2", "sleeping")
+
+	heard := func(l *listener) string {
+		t.Helper()
+		var serial, last bool
+		var text []string
+		for _, e := range l.until(func(e sse) bool {
+			serial = serial || e.name == "serial"
+			last = last || e.name == "board" && strings.Contains(e.data, "sleeping")
+			return last && (serial || l == spy)
+		}) {
+			text = append(text, e.name+" "+e.data)
+		}
+		return strings.Join(text, "\n")
+	}
+	one, two := `serial {"board":"b1","end":12,"offset":7,"text":"gr�ü"}`, `serial {"board":"b2","end":3,"offset":0,"text":"two"}`
+	running := `board {"board":"b1","exists":true,"pins":[{"mode":"out","number":2,"value":1}],"reset":"crash","slot":"app1","starts":3,"state":"running"}`
+	if got := heard(all); !strings.Contains(got, one) || !strings.Contains(got, running) || strings.Contains(got, "two") || strings.Contains(got, "another") || strings.Contains(got, `"off"`) {
+		t.Errorf("the viewer heard\n%s", got)
+	}
+	if got := heard(own); !strings.Contains(got, two) || strings.Contains(got, "b1") {
+		t.Errorf("the product heard\n%s", got)
+	}
+	if got := heard(spy); strings.Contains(got, "b1") || strings.Contains(got, "serial") {
+		t.Errorf("a product heard of another's board\n%s", got)
+	}
+
+	// Who comes back goes on behind what was read; who asks for another board begins with now.
+	first := k.listen(k.token(person(identity.Viewer)), "?board=b1", "")
+	first.next()
+	say("w1", "b1", "d1", "A", 12)
+	events := first.until(func(e sse) bool { return e.name == "serial" })
+	first.cancel()
+	say("w1", "b1", "d1", "B", 13)
+	again := k.listen(k.token(person(identity.Viewer)), "?board=b1", events[len(events)-1].id)
+	if got := again.until(func(e sse) bool { return e.name == "serial" }); !strings.Contains(fmt.Sprint(got), `"text":"B"`) {
+		t.Errorf("after it came back: %v", got)
+	}
+	for _, bad := range []string{"*", "b1.x", ">", "b%201"} {
+		if l := k.listen(k.token(person(identity.Viewer)), "?board="+bad, ""); l.status != http.StatusNotFound {
+			t.Errorf("board %s: %d", bad, l.status)
+		}
+	}
 }

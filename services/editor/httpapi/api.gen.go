@@ -198,6 +198,28 @@ type Board struct {
 	} `json:"options"`
 }
 
+// BoardEvent defines model for BoardEvent.
+type BoardEvent struct {
+	Board string `json:"board"`
+
+	// Exists False when it is gone.
+	Exists bool       `json:"exists"`
+	Pins   []BoardPin `json:"pins"`
+	Reset  *string    `json:"reset,omitempty"`
+	Slot   *string    `json:"slot,omitempty"`
+	Starts int        `json:"starts"`
+
+	// State off, running, sleeping, waiting
+	State string `json:"state"`
+}
+
+// BoardPin defines model for BoardPin.
+type BoardPin struct {
+	Mode   string `json:"mode"`
+	Number int    `json:"number"`
+	Value  int    `json:"value"`
+}
+
 // Build defines model for Build.
 type Build struct {
 	// Agent The update agent in this firmware (FlotaOTA); absent where it has none.
@@ -414,6 +436,20 @@ type Revision struct {
 	Number    int       `json:"number"`
 }
 
+// SerialEvent defines model for SerialEvent.
+type SerialEvent struct {
+	Board string `json:"board"`
+
+	// End Behind the last byte.
+	End int64 `json:"end"`
+
+	// Offset Of the first byte, since the board was made; beyond the last end there is a gap.
+	Offset int64 `json:"offset"`
+
+	// Text Bytes that are not UTF-8 are replaced.
+	Text string `json:"text"`
+}
+
 // Unmanaged The project does without the update agent that the farm adds. Its firmware cannot update itself, nor fall back.
 type Unmanaged = bool
 
@@ -432,6 +468,7 @@ type ProjectID = string
 // EventsParams defines parameters for Events.
 type EventsParams struct {
 	Build *string `form:"build,omitempty" json:"build,omitempty"`
+	Board *string `form:"board,omitempty" json:"board,omitempty"`
 	After *string `form:"after,omitempty" json:"after,omitempty"`
 }
 
@@ -703,6 +740,13 @@ func (w *ServerInterfaceWrapper) Events(ctx echo.Context) error {
 	err = runtime.BindQueryParameterWithOptions("form", true, false, "build", ctx.QueryParams(), &params.Build, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
 	if err != nil {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter build: %s", err))
+	}
+
+	// ------------- Optional query parameter "board" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "board", ctx.QueryParams(), &params.Board, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter board: %s", err))
 	}
 
 	// ------------- Optional query parameter "after" -------------
@@ -2689,64 +2733,70 @@ func (sh *strictHandler) CreateRevision(ctx echo.Context, project ProjectID) err
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"3Ft7b9y2sv8qA90LJMFVvHk57XVQFE7StEGcJkhb9I82iLnS7Iq1RCoktes9gb/7AYfUa0Xtw143Peev",
-	"bCyKj3n85jfD0ZcokUUpBQqjo5MvUckUK9Cgov+dzgwq+4OL6CT6XKFaRXEkWIHRScToYRzpJMOC2VFm",
-	"VdoH2igu5tHVVRw9r3ievn7ZTFEyk7UzTO3TKI4Ufq64wjQ6MarCzTOe8YKbsS3l9LA7QYozVuUmOjl+",
-	"EEcFu+RFVUQnjx7Y/3Hh/vcwrtfhwuAcFS30Xsm/MDGjmy/d8722f2UH61IKjSTf90pOcyzsz0QKg4JO",
-	"xsoy5wkzXIpJ6Ub8319aCvusnft/Fc6ik+h/Jq0CJ+6pntTz0oop6kTx0k4XnUS/Z8zAEoWBpZJifkRn",
-	"9e+Ryud+F/3Xfs0QqjJlBoHZEcAFmIxrmHFVLJlCuPsql4a9+/X03jNgU00rZKgQuIGMaRBS4FEUW7mV",
-	"qAx3EpjlTGfD5Z6vDGqQM6DnYOymuQGWphqM7K9sJ13XXxwpVmyY9sPp282T3tGwYIqzaY46vMACleZO",
-	"KUMrbU3ij2Zg7A/r9vaxmVNOyY6st0imUvLCvow+T0PLxNEFF+k2U3hjx1zVVhuYRJJwaCFusNDD9Xka",
-	"fDFnU8yDTxYsr/CgM2rMMTHYfW0qZY5MDMTNLaK4mTrvhcTt/8CUYqvN0/gD7T0Jac7L3qurFXjQAggR",
-	"B/JitVNu0rTz3Ks4YsZgUZqOrDpmyyqTSRUUcsKSzIl46PsKdZUbWDINF0IuBbBcIUtXHd9oFBJHiUJm",
-	"MP3EaBMzqQr7K7Lwcd9wEsZg9ZSzuZDa8KRvOZuO/LJ5Z6iKOJpxwXW25zYaQNq07is76LlbZMw5R2x8",
-	"H5/N+VQxxTe60qhf74xP3jrr8duNPI4KLKRabTvGWzeKxmvN5jg0rVOwgQJFgm2wSHkKQhrQVZIgpkch",
-	"LcnKlJXZ3VDe0fjQUcqMadoYCssF/ohmaBIL0nYWnlvJVGUuWRdC2n3UJCCkAIULvqaBjh9qw9S+LqIN",
-	"M729fq6wQmJQlRB2UBx5qdFfZ4zn9CNhIsHc/UalpAoephIFE2yOW+3zt2ZgEDW7zMiLIK6h0GNgu1R9",
-	"qha2evDRx4VW8aPg+cPCQ+Uagm7CxGmNukP91taxl+YbPW12vJr+tvJaF0XolC9xwRMcOWZKD8MbRpX4",
-	"dwJsydnPp3HQsLEUxfXMdfBkyYTV784Q5Y9VTxkUSxsKBlJJZF4VI344sz4eJCNcYPiVDpoFhLRAxc2q",
-	"66VCklKXTHkfHXPBdfbg4Ic2EteH6CzR7iQkkB8uWVG6s63bSAeBA0e4zYg2Eq1CKOLDUne3fq3QaV8x",
-	"VQSYs8IRHZY5M9aKN4XWqaXju8cYx94DIWZEbjeP3CSnNr3wEvPb3iWO61y6IDoU0FKqC18FCCTH3V3U",
-	"I+vpYif2royDGuMh46QcO+hYGXt0/DT8iP8Ld9inT99pdDPf2M5etOn4OpY0D4YQu/fmw1us19i8S89B",
-	"B5zqJ7kE1KWRMoel4jbjNRmCj5wu7c3YAoEJkLOZRjNM2BMmhDRHQNUCrsFGoxX9cBPf0WCTgCSTPAlk",
-	"9VNWpWGzSjJeEjbW6BShLh8/Sh4HubiVDYpk1X/j2wdFaHQhU+wPTLkMxiVvL+3AJ2+fR9vQmHYeu6P5",
-	"xbo79NOGNPXGA2QdD5hKKy7s1gqeKFmuTNbj3e1Oz+R8O59ZZ9QZn2eoQAqEKc65cOrP5RyYwGW4mDHO",
-	"gGz02R0Dz+T8zIarbYlxTX1azufWCYmvnjMgg+HxfxP8Egqe51xjIkU6UrzRslJJn/bbAGIJRiorR8VS",
-	"VGGebPDSbPdlIq9+Hf9O6HRvm1QqUBj7VLDLEdpCjyuNI36mWDH+sn049uo6B2nXiTt76szRrhU63s8+",
-	"yBXs8gzF3OLjQ198bf4fELHP13bPdh2QDe3hd0I0BjOutPHVxOkKEjbNsUZHHgBArikHtSMMipESo8x7",
-	"JsRKCxCYz6xnMwILKY3NHalOXjJluCv9xJE0LGWGRXGUoRXntBIpsT1pMgyb3c0jIG244QnbA2GnPN2X",
-	"6odXL+D/nxx/A748/QwSmaIVmjZWsjGkaBjP7V9mUkGJsswDcSLxkD0sBtHrYXrKMR8pUtEjYAao5h8s",
-	"HBBea/NphJPZ/KIaYUSGm5FUwf1hGyC495s1Ynf6EbnXueWavDIm5nsWDa5Vi2vSyL6Qf8HaRahYzjUw",
-	"awJplRjPCHwuG5S9zWd2DyXED0NVvVtMTwrGxZhp5eiokw2mFL6ASjgaZkoWwfOOgtWhCi39ujJtvl9a",
-	"cRJfK6h0jChkfB86Zau1eLuhdHwNIzuMOWxKxkVVTFHtAIx+YFMdD0ouJKzfupps7hpnLNcYB6zIewek",
-	"EjUsuclk5Qyqd7XWmJnlJHQ9dQSvTeeqzbHz+iVuNOazGIRUMGN5DlOWXITq8vbUXMxkKEoyV9v38S4G",
-	"JlJY1n+15m7IzoGb78HDk47JK3QMdZlPx84zdGzppqNeDjQjuhwETLkh8TYpbvTQ3UGhYCWPTqLHRw+O",
-	"HkculSKbmLRZ+NwFeGuSdDn6Oo1OojOuzXM3ZO1y9dGDBxsuVve7UKXyQuA29X2d4pI2rdK4ArdjJ0Or",
-	"Rp8gHzlk9TYSXq85QOcKN450VRTMkkQyIje9sxIti3p+m8uh0qD4PDMg5NJd7U6cRiZf6N+rUTn+iOZ5",
-	"cx1/S1J0C4Qupa3wOoVeEp1PWK8rNsrH22aGP8JvtkMmda/C1ceh2Caugr7eIbHPpHFUSh0Q/Aua+evJ",
-	"/kV9NxCDVCAXqGCKM6nw2oIPiC+X862WdybnNxVAP17dTuo6lqgOJWudlUYfyvNtDi9nlM24m00Ht0dw",
-	"Cr6AT1k/17BkJrHPTaZkNc9gggu7ylF0WK/wLjr5YpnI1STn4uIGLhIH+2w8yRlvsumkltTXs87Cxz2P",
-	"YrtLNc/s1gfW9/AG1oeXJVeo96JElcq35xF2UNydfg9bvDiEKZ6C5nOBKU0IRpLROVOIYcFynlLS9/AY",
-	"Ci4qQ/ZvjcfZYAcH+lukShd159igmbA8R3VHU3TTJUvwBM7J7M7hbnvTdy+Gc5etnMPdztXYvWcuIn9P",
-	"r3z3+iWwXEs4z+X8HO7WdbV7MYXRPwWNuqOduzqmQwSMqgZSHME5T0/OKeERIEv2uUIopaZ0/hkwmCq5",
-	"1KhcUE5kgZpYmNvDGdPmPq13//VLQlkGSc6p3sBN9qf4nlrpvothbnmhFDDFjIsUuLGunciioI4rTZfl",
-	"gAtUKytdfQTnCjWac9BspVveWO/MvmKkBJmnJ6CQOTpCd2iuFvinoH6UrlM4LUQDmAi129VVvA39etdt",
-	"Hfy4NRIYvDTOpO5ro9C1e21svRt6hHsxhkoYnjuzc3qxijiEq/yCaoHqfq03C8HwTtQLk5uQOk1mwZsU",
-	"2BqTzuSy8R1Xq97Mg3+oBx00jHaX3imS1jeP2yJpM/EuAPa7k43AZZNFJUy4HNyn4DegK3Ip7ndu9H3t",
-	"sS/hdyWKd0vxvtPdcEtcrV5ixGqbGsthWEUtTg+8vp7j2yO1JR1zTIGLZ1CwFNfB0SsRlhmKTuHUUJVo",
-	"hcbbr19ks/3WiWW0L0lxfcoWbbYMdN3DO6DLPg4iwvcBTWPH7p7TKH6L5zQT7+I5P+MStQFX9nFau0lO",
-	"tYFKve+1RKNNzNPVzZFnSBVevyQeLBrrM7KHBPF4V0OXLR4/jQ/TzrBpLN2AHKboR8uFVd6nx1c3ZLLX",
-	"BKe3LL1Z1ljb9eSL/3XldJ+jayTqG91L+vsoHj8Z2s2P1IN+bdsfS1+/bkig4gk3jilbGkFVuTtgreXv",
-	"q560n0tQwmXzzwBMEAYdGiZq1x5GSiqVWXDwzZyWcMWOlPsu7CMqnG+BhL/Bza/h0n+LcTmNpQf2al9H",
-	"2FzUdUP+s6hAe67dWsZcUW54qyF2ajHwq+1BAm4c/W+CCRuYw/POl2C3CQjeAO9oDw3uMjPHmQFZmZ3A",
-	"YKaw/mJp03XPC484bM64oNyvuTltvqbg/mOK8EcU3f7xTd+q0W3KVGoMbSrwscxXZQ+jZejTJMHSYPoM",
-	"pGrrm/4rk3gou+ZLlEOkQbWy6tuaJor6ak2tirVkpgNodRvxZq7yynX07kZU2kyrt6Vb4C9+W2vO3d/R",
-	"u5nLCGtRABfaIEvrtHFtj3Gw7tP5HqBTv930HebH27zU6/R5jqTa9jRfAy5H6ma+Mr57LXxjmxWBcqjS",
-	"8b4yjaUeAo+nTIeaSX46vf/o+Kk1oOamGVNOGOD6TWfkfAKXXg+h7pZ2R70WsyffHn/zdGtLp3/541fm",
-	"X663YWiBv7DF9alXrwxJ7b49H4W7rDJSswXeOwJKIayWYpAiXwGf+QpPjqANz3P6gpf8P+Vz1GYcCBXW",
-	"bPnwXOEDzX1Q07QYu7fjxJGR+3vbWmOlXZgm+qdan5P2wal/0yyykf1/aEb9l9QCe8feKTloGrG2VQPb",
-	"qffOBODU97IV7IKunrDDtCiU+7ph+g9MGj60bOIwYNDpJeu49nHoUvkr0+jWNoYKfoOleUYKFE7VrVaF",
-	"dBdNN9RpN7S8QSyHBBCYXqPN9G2cWtRGQDfd0YSVfOKawiaLh9HVx6t/BwAA//8=",
+	"3Fz7b9u4k/9XCN0BbXFK3Ff63UvwxSJpt7tF023RbtEftkVDS2OLG4pUScqOr8j/fuCQlGSL8iNxtnv3",
+	"U2yLj+E8PzMc5XuSybKSAoTRyfH3pKKKlmBA4bfTiQFlPzCRHCffalCLJE0ELSE5Tig+TBOdFVBSO8os",
+	"KvtAG8XENLm+TpOzmvH81YtmiYqaol1hbJ8maaLgW80U5MmxUTWsX/GclcwMkcTxYXeBHCa05iY5PnqY",
+	"JiW9YmVdJsePH9pvTLhvj9KwDxMGpqBwo3dK/gWZGSS+cs93Iv/aDtaVFBqQv++UHHMo7cdMCgMCT0ar",
+	"irOMGibFqHIj/usvLYV91q79nwomyXHyH6NWgCP3VI/CurhjDjpTrLLLJcfJp4IaMgdhyFxJMT3Es/p5",
+	"KPKpp2J52h8FkLrKqQFC7QjCBDEF02TCVDmnCsj9l1wa+vaP0wcnhI417lCAAsIMKagmQgo4TFLLtwqU",
+	"YY4DE0510d/ubGFAEzkh+JwYSzQzhOa5JkYu72wXXZVfmiharln2/emb9Yve02RGFaNjDjq+wQyUZk4o",
+	"fS1tVeLPZmDqD+to+9KsKceoR9ZaJFU5WuEyj76NY9ukySUT+SZVeG3HXAetjSwikTm4ETNQ6v7+LI9O",
+	"5HQMPPpkRnkNe11RA4fMQHfaWEoOVPTYzaxHcSt15sXY7X+gStHF+mX8gXZeBCXnee/F1TJ8UAN+mXkT",
+	"XGbaOGhHjztwxbRz38vq/pJyDdYKhdVzpsnU2+AqC9OkYisqsE6nkMp3TPTPj/4NTFyGXA48MFQ58vtW",
+	"pg010D+ZnExSomohmJimRHOACj/NKTN21XSDTTpeNpwL+zS0eIYMisgeviegUuZxExN1OXZxNOJGrGrF",
+	"Hq1Q7NdI3S5hXpRAjKo96mhw7Osk67z/dZpQY6CsTJxmWptCquhRM5oVzkz78UOBrrkhc6rJpZBzQShX",
+	"QPNFXCMzBdRA/pUiEROpSvspsSHowDA0qN7uOaNTIbVh2fbK/KKZE1PnCRNMFzuS0QS1dfu+tIPO3CZD",
+	"Dn7AT+7i9zkbK6rYWnc8GBu2jnHew4Xxmx1lmpRQSrXYdIw3bhSO15pOI77glFiwASKDFnDkLCdCGqLr",
+	"LAPID2NSkrWparO9orzF8bGjVAXVSBgIiyf/TCZgMhvo7SqMW87UFZe0G4ZaOgKQjAlAwYytSGDZOapd",
+	"TaRxqIHWbzXUgCjcuVPrBB3X8NcJZRw/ZFRkwN1nUEqq6GFqUVJBp7BRPz82A6ORt4uuPQvSEE59HG23",
+	"at13cFtL7mPZL7SCH3SeAwF4rU8cB6/bl2/Qjp0k38hpQyDzKVTLr1VWxE75AmYsg4Fj5vgwTjCozM+J",
+	"IG6nP1+HnYbFYyBupq69J3MqrHy3dlH+WGHJKFvaUNDjSiZ5XQ7Y4cTaeBTQMgHxKR1vFmHSDBQzi66V",
+	"ColCnVPlbXTIBFcRqHM/SEgaDtHZoqUkxpBfrmhZubOt6kjHA0eOcJcRbSBaxbyID0tdav1esdO+pKqM",
+	"ZF8KBmRYcWqsFq8LrQg0d0TWsRAzwLfbR27kU5uieo55sreJ4xbWD4D3uVSXvpK0Ad2GkWG51LG9y+Oo",
+	"xFhMObFOEzWsgj4+ehZ/xP5nGxTuS0A4ullviLLnbUln1Zc0D/oudmfi4ySGPdZT6TFoD1P9JucEdGWk",
+	"5GSumAFNTAHER05XOinoDAgVRE4mGky/6JNRIaQ5JFhxYprYaLTAD27he5rYJCArJMsilaExrfO4WmUF",
+	"q9A3Bu+UgK6ePM6eRLG45Q2IbLE846eHZWx0SOHagTmT0bjk9aUd+PTN2ca0EylP3dGaTK6l0C8bk9Rr",
+	"7yBDPKAqr5mwpJUsU7JamGIJd7eUnsvpZjyziqgLNi1AESmAjGHKhBM/l1NCBczjBbFhBGSjz/Y+8FxO",
+	"z2242lRcCdCnxXxunxj7wpoRHvSP/1GwK1IyzpmGTIp8oACoZa2yZdhvA4gFGLmsHRTLQcVxsoErs9mW",
+	"Ebz6ffyc2OneNKlUpLj6taRXA7AFH9caBuxM0XJ4sn04NHUVg7T7pB2aOmu0e8WO97sPciW9Ogcxtf7x",
+	"kS/gN98jLPb52vbZrnNkfX34hB6NkglT2viK9HhBMjrmELwjizhApjEHtSMMiIEyteRLKkQr6yCAT6xl",
+	"U3QWUhqbO2Lxp6LKMFc+TBNpaE4NTdKkAMvOcS1yRHvSFBBXu9tHQCS4wQmbA2HnimOZq+9fPif//fTo",
+	"X8RfcZyQTOZgmaaN5WxKcjCUcfvLRCpSgax4JE5kQ1U3Nz0OTxnwgSIVPiLUELw3ihYO0F9r83UAk9n8",
+	"oh5ARIaZgVTB/bDJIbj5zR6pO/0A30NuucKvgorpjkWDG9XimjRymckfIJgIXrgwTahVgbzOjEcEPpeN",
+	"8t7mM9uHEsSHsareHaYnJXW14ZhqcXDQyQZTDF/E1ZvJRMkyet5BZ7WvQsvy3QQSv1xacRxfKah0lCim",
+	"fO87ZauVeLumdHwDJduPOqxLxodr90MFen/EKOdizPoAilG++6WPiHiwMyiYyB1Yo9qQ8cKgy2y4yYR5",
+	"9jQaiYai39sJLueCn10vJZqJDJwSW/Kwol/SHE7IGBayuz+4LwqcnU9ptSU1AR/F7m/RhKgCjK4f/3h5",
+	"8BN+U1BxmkWLvQO3P/7Ijpdr8NXHrq01HQUTyjWkETv3/ovkEjSZM1PI2pn80gV64wgsasRL6EPyynQu",
+	"1F3+FCYxo4FPUiKkIhPKORnT7DJ2c2IPy8RExnAMdbcvHpGkhIqczMOv1iEZ9ESEmZ+JDyA6Rb+lUxIK",
+	"sTp1vkunNiFw4NiFtQRbAAjkzKABNEWI5JG7aQZBK5YcJ08OHx4+SVyyi2o+auskU6eE1giwBeJVnhwn",
+	"50ybMzdkpYXi8cOHa9ondmubwAJQpGfiXShCoDSt0Jhyqq8dD60YfQnj0MU+ryPx/ZoDdBo10kTXZUkt",
+	"jEclcss7LdGyDOvbbBuUJopNC0OEnLsGjpGTyOg7/r0e5OOvYM6apps74qLbINZ6YpnXKcUj63xJ4aZs",
+	"w4pJ27L0Z3xmO2QUOpKuv/TZNnJ3HKt9ULssmiaV1BHGP8eVfxzvn4fbm5RIReQMFBnDRCq4MeMj7ONy",
+	"ulHzzuX0tgxYjpB3U1wYKiX0OWuNFUfvy/K5nBI5wXzT3T07d3tITkPHA9ZlmCZzajL73BRK1tOCjMCC",
+	"CEfIHq3Cm+jou8WK1yPOxOUtTCSNdtN5GDrcStdJ/rF7bzXCD1seoi9XDDi3pPe079EttA+uKqZA7wRa",
+	"a8U3Z3p2UNpdfgddvNyHKp4SzaYCclyQGIlK51QhJTPKWY5p+aMjUjJRG9R/qzxOBzt+YJlExLnYg2eD",
+	"ZkY5B3VPY3TTFc3gmFyg2l2Q++1d7IOUXLh88oLc71xe2t8xUNrRTevUgxMXp3/Ghf796gWhXEtyweX0",
+	"4rO4HwqiD1IXXXHUPe2M2OGfFvBK0Sxm128X04jaL8j9Dnx/kDo0hcvOmDI15QEiuzKRXf2zEHJOpLAG",
+	"7RNfUgBVmkjBF5YzzGAifEg+FZJY1KSb5kRtAuAQhOpLVxrx6Gn0Hf9ejxxtpGRaA9agCiamx0jbZwEi",
+	"14QaGwZcBMDTUqHnKIgLEPmFdS4Mm8ZCiw65YPkx/k4FkRX9VgOppMZa1AmhZKzkXINyR89kCRoBquPd",
+	"OdXmADl08OoFBiBKMs6wWMZM8Vn8jL3E/07J1EJmKcjY5THMWCZlsiyx5VRjpweBGaiFVTx9SC6w3+yC",
+	"aLrQLaQOlNkpRkoieX5M7EHwKV4Au0L2Z4ENeV1/4RQ06XnQWL9xKEGvaVgemOgzkJ0nbm66/rIxuto8",
+	"x5npgTYKXKPs2qblvpdxE1NSC8O4M2UnUCvBfbifD6BmoA6CwG1YI29F2BjVHvUAddunhI0W6kLOG3/k",
+	"bmjW5xa/hEF7hSbdrbdCJ+G+fRM6aRbeJih8crwRMG8y04wKV3nyhadbQEA5FwedPhZfcV/m8NsKxNu5",
+	"eNfp6bkj/Bu2GNDaprK4H6QW2OmDWXDmxl94cjmdQk6YOMHqyGpo8ULs9ufafN+VSxZgvP76Tdbrb0jW",
+	"k12Bn3vDw3qbDQPdexdbeJddDETEb8GadqbtLacR/AbLaRbexnJ+hzloQ1yx00ntNnnqGnj6bullEtDm",
+	"TOaL23uePvx69QJzC9Fon5FLniAd7uXpIvCjZ+l+mnjWjcV7v/2UunG7uMiXU47rW2YHN3ROb2h+u0w8",
+	"6PXou/907WTPwbXPLSvdC/x90B8/7evNr/jmwI11f6gk8GNDAhakLNi22YeFEVjpvEestvx9Fan2RTNM",
+	"Ym1OH3ET6IP27SaCafcjpctajCS+hdkCrtShef/+yiFeF21wCX+Dmd/ApP8W5XISy/ds1b42s75Q7ob8",
+	"34IC7bm2a5R0hc7+XZ7YqrHG77YDCLh19L+NT1iDHM4679DepUPwCnhPh4IGwlQOE0NkbbZyBhMF4V3P",
+	"dVdoz73HoVPKBOZ+Tb9A8w4R868QxV8d6r41se4tX7yhGksNMaIirxn+UPQwWNo/zTKoDOQnRKq2ZuwL",
+	"N2mfd837V/tIg4Kwwg1YE0V9mSeIYiWZ6Ti00Dy/Hqu8dH3s2wGVNtNaIukO8Isna8W4Ixfo1DSsIExo",
+	"AzQPaeMKjWm07tN5C6ZTE1/3BvuXu7wo7XQ3D6Ta9jQ/wl0O1M38bcP29wtrmwvRKccqHe9q02jqPvzx",
+	"mOpYC9VvpwePj55ZBWpu7yFn6ANcl/UEjU/A3Msh1tPVUrTUWPn0p6N/PdvYyOwnf/nB+Mt19PQ18AOd",
+	"3Rx6LZUhscl9yUbJfVobqekMHhwSTCGslFJXvWehW4YD0YZxjv/7AO0/Z1PQZtgRKghoef9Y4T2uvVfV",
+	"tD52Z8NJEyN3t7aVdmK7MS70T9U+x+29Q/+mAWct+n/fjPp/UgtcOvZWyUHTfripGtguvXMmQE59B2dJ",
+	"L/HOCjpIC0O5rxvm/8Ck4X2LJvbjDDodlB3TPopd1P9gGN3qRl/Ar6EyJyhA4UTdStVfot5Wpt3Q8hqg",
+	"6gNAQvUKbMY3QtUsKAF2DyQjWrGRa7QbzR4l11+u/zcAAP//",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

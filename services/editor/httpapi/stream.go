@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"regexp"
+	"strings"
 	"time"
 
 	"github.com/labstack/echo/v4"
@@ -25,6 +27,11 @@ type Streams interface {
 	DeviceSpan(ctx context.Context) (first, last uint64, err error)
 	Builds(ctx context.Context, workspace string, after uint64, f func(uint64, editor.BuildChange) error) error
 	Devices(ctx context.Context, workspace string, after uint64, f func(uint64, editor.DeviceChange) error) error
+	// BoardSpan returns the last sequence numbers of Boards and Serial; 0 where
+	// there are no virtual boards.
+	BoardSpan(ctx context.Context) (boards, serial uint64)
+	Boards(ctx context.Context, workspace string, after uint64, f func(uint64, editor.BoardChange) error) error
+	Serial(ctx context.Context, workspace, board string, after uint64, f func(uint64, editor.BoardSerial) error) error
 	Log(ctx context.Context, build string, after uint64, f func(attempt int, chunk editor.LogChunk) error) error
 }
 
@@ -40,6 +47,9 @@ const (
 	// that the client refreshes in time.
 	beforeExpiry = 5 * time.Second
 )
+
+// boardID is what an ID of a virtual board looks like: a word of a subject.
+var boardID = regexp.MustCompile(`^[0-9a-z]{1,32}$`)
 
 // event is one event on its way to a client.
 type event struct {
@@ -66,11 +76,15 @@ func (a *API) stream(c echo.Context) error {
 			return err
 		}
 	}
+	board := c.QueryParam("board")
+	if board != "" && !boardID.MatchString(board) {
+		return fault.New(fault.NotFound, "there is no such board")
+	}
 	after := r.Header.Get("Last-Event-ID")
 	if after == "" {
 		after = c.QueryParam("after")
 	}
-	at, reset, err := a.begin(r.Context(), after, watched)
+	at, reset, err := a.begin(r.Context(), after, watched, board)
 	if err != nil {
 		return err
 	}
@@ -84,8 +98,12 @@ func (a *API) stream(c echo.Context) error {
 	f := feed{api: a, who: who, out: out}
 	g.Go(func() error { return f.builds(ctx, at.builds) })
 	g.Go(func() error { return f.devices(ctx, at.devices) })
+	g.Go(func() error { return f.boards(ctx, at.boards) })
 	if watched != nil {
 		g.Go(func() error { return f.log(ctx, watched, at.log) })
+	}
+	if board != "" {
+		g.Go(func() error { return f.serial(ctx, board, at.serial) })
 	}
 	g.Go(func() error { return write(ctx, c.Response(), at, reset, out) })
 	if err := g.Wait(); life.Err() == nil {
@@ -95,7 +113,7 @@ func (a *API) stream(c echo.Context) error {
 }
 
 // begin finds where to go on, and whether the client has missed something.
-func (a *API) begin(ctx context.Context, after string, watched *editor.Build) (at position, reset bool, err error) {
+func (a *API) begin(ctx context.Context, after string, watched *editor.Build, board string) (at position, reset bool, err error) {
 	firstBuild, lastBuild, err := a.Streams.BuildSpan(ctx)
 	if err != nil {
 		return at, false, err
@@ -105,7 +123,8 @@ func (a *API) begin(ctx context.Context, after string, watched *editor.Build) (a
 	if err != nil && !fault.Is(err, fault.Unavailable) {
 		return at, false, err
 	}
-	at = position{builds: lastBuild, devices: lastDevice}
+	at = position{builds: lastBuild, devices: lastDevice, board: board}
+	at.boards, at.serial = a.Streams.BoardSpan(ctx)
 	if watched != nil {
 		at.build = watched.ID
 	}
@@ -116,9 +135,14 @@ func (a *API) begin(ctx context.Context, after string, watched *editor.Build) (a
 	if !ok || missed(old.builds, firstBuild, lastBuild) || missed(old.devices, firstDevice, lastDevice) {
 		return at, true, nil
 	}
-	at.builds, at.devices = old.builds, old.devices
+	// Of boards nothing is missed: what a board is and last wrote is read from its
+	// service, and the offsets of what it writes show a gap.
+	at.builds, at.devices, at.boards = old.builds, old.devices, old.boards
 	if old.build == at.build {
 		at.log = old.log
+	}
+	if old.board == at.board {
+		at.serial = old.serial
 	}
 	return at, false, nil
 }
@@ -174,6 +198,35 @@ func (f feed) devices(ctx context.Context, after uint64) error {
 			data: DeviceEvent{
 				Device: d.Device, State: d.State, Percent: optional(d.Percent), RunningVersion: optional(d.RunningVersion),
 				WantedVersion: optional(d.WantedVersion), SeenAt: optionalTime(d.Seen),
+			},
+		})
+	})
+}
+
+func (f feed) boards(ctx context.Context, after uint64) error {
+	return f.api.Streams.Boards(ctx, f.who.Workspace, after, func(seq uint64, b editor.BoardChange) error {
+		if f.who.Role == identity.Product && !f.who.Owns(b.Device) {
+			return nil
+		}
+		e := BoardEvent{
+			Board: b.Board, Exists: b.Exists, State: b.State, Starts: b.Starts, Reset: optional(b.Reset), Slot: optional(b.Slot), Pins: []BoardPin{},
+		}
+		for _, p := range b.Pins {
+			e.Pins = append(e.Pins, BoardPin{Number: p.Number, Mode: p.Mode, Value: p.Value})
+		}
+		return f.send(ctx, event{name: "board", move: func(p *position) { p.boards = seq }, data: e})
+	})
+}
+
+func (f feed) serial(ctx context.Context, board string, after uint64) error {
+	return f.api.Streams.Serial(ctx, f.who.Workspace, board, after, func(seq uint64, c editor.BoardSerial) error {
+		if f.who.Role == identity.Product && !f.who.Owns(c.Device) {
+			return nil
+		}
+		return f.send(ctx, event{
+			name: "serial", move: func(p *position) { p.serial = seq },
+			data: SerialEvent{
+				Board: c.Board, Offset: c.Offset, End: c.Offset + int64(len(c.Data)), Text: strings.ToValidUTF8(string(c.Data), "\uFFFD"),
 			},
 		})
 	})

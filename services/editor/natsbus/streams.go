@@ -8,6 +8,7 @@ import (
 
 	"github.com/flota/flota/pkg/bus"
 	"github.com/flota/flota/pkg/flow"
+	boardsv1 "github.com/flota/flota/pkg/pb/flota/boards/v1"
 	compilerv1 "github.com/flota/flota/pkg/pb/flota/compiler/v1"
 	editorv1 "github.com/flota/flota/pkg/pb/flota/editor/v1"
 	fleetv1 "github.com/flota/flota/pkg/pb/flota/fleet/v1"
@@ -54,6 +55,62 @@ func (s Streams) Devices(ctx context.Context, workspace string, after uint64, f 
 			return f(e.Sequence, change)
 		})
 }
+
+// BoardSpan returns the last sequence numbers of what Boards and Serial give: 0
+// where the boards service, which is optional, has never run.
+func (s Streams) BoardSpan(ctx context.Context) (boards, serial uint64) {
+	_, boards, _ = bus.Span(ctx, s.Conn, flow.BoardChanges)
+	_, serial, _ = bus.Span(ctx, s.Conn, flow.Serial)
+	return boards, serial
+}
+
+// Boards gives what changes on a workspace's virtual boards.
+func (s Streams) Boards(ctx context.Context, workspace string, after uint64, f func(uint64, editor.BoardChange) error) error {
+	if err := s.made(ctx, flow.BoardChanges); err != nil {
+		return err
+	}
+	return bus.Tail(ctx, s.Conn, flow.BoardChanged, flow.BoardChanged.Filter(workspace), after,
+		func(e bus.Event[*boardsv1.BoardChanged]) error {
+			change := editor.BoardChange{
+				Board: e.Body.GetBoard(), Device: e.Body.GetDevice(), Exists: e.Body.GetExists(), State: e.Body.GetState(),
+				Starts: int(e.Body.GetStarts()), Reset: e.Body.GetReset_(), Slot: e.Body.GetSlot(),
+			}
+			for _, p := range e.Body.GetPins() {
+				change.Pins = append(change.Pins, editor.BoardPin{Number: int(p.GetNumber()), Mode: p.GetMode(), Value: int(p.GetValue())})
+			}
+			return f(e.Sequence, change)
+		})
+}
+
+// Serial gives what a virtual board writes on its serial port.
+func (s Streams) Serial(ctx context.Context, workspace, board string, after uint64, f func(uint64, editor.BoardSerial) error) error {
+	if err := s.made(ctx, flow.Serial); err != nil {
+		return err
+	}
+	return bus.Tail(ctx, s.Conn, flow.BoardSerial, flow.BoardSerial.Filter(workspace, board), after,
+		func(e bus.Event[*boardsv1.SerialChunk]) error {
+			return f(e.Sequence, editor.BoardSerial{
+				Board: e.Body.GetBoard(), Device: e.Body.GetDevice(), Offset: int64(e.Body.GetOffset()), Data: e.Body.GetData(),
+			})
+		})
+}
+
+// made waits until a stream exists whose owner is optional.
+func (s Streams) made(ctx context.Context, stream *flow.Stream) error {
+	for {
+		if _, _, err := bus.Span(ctx, s.Conn, stream); err == nil {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(boardsPoll):
+		}
+	}
+}
+
+// boardsPoll is how often it is asked whether the boards service has come.
+const boardsPoll = 5 * time.Second
 
 // Log gives the lines of a build's attempts.
 func (s Streams) Log(ctx context.Context, build string, after uint64, f func(attempt int, chunk editor.LogChunk) error) error {

@@ -28,9 +28,11 @@ type SerialChunk struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Board string                 `protobuf:"bytes,1,opt,name=board,proto3" json:"board,omitempty"`
 	// How many bytes it had written before, since it was made.
-	Offset        uint64 `protobuf:"varint,2,opt,name=offset,proto3" json:"offset,omitempty"`
-	Data          []byte `protobuf:"bytes,3,opt,name=data,proto3" json:"data,omitempty"`
-	AtMs          int64  `protobuf:"varint,4,opt,name=at_ms,json=atMs,proto3" json:"at_ms,omitempty"`
+	Offset uint64 `protobuf:"varint,2,opt,name=offset,proto3" json:"offset,omitempty"`
+	Data   []byte `protobuf:"bytes,3,opt,name=data,proto3" json:"data,omitempty"`
+	AtMs   int64  `protobuf:"varint,4,opt,name=at_ms,json=atMs,proto3" json:"at_ms,omitempty"`
+	// The device that it was provisioned as, whose product may read it; empty before.
+	Device        string `protobuf:"bytes,5,opt,name=device,proto3" json:"device,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -93,6 +95,13 @@ func (x *SerialChunk) GetAtMs() int64 {
 	return 0
 }
 
+func (x *SerialChunk) GetDevice() string {
+	if x != nil {
+		return x.Device
+	}
+	return ""
+}
+
 // boards.<workspace>.<board>: for the browser. The state is read from the
 // service's API; this says that it changed, with what changes often.
 type BoardChanged struct {
@@ -103,11 +112,13 @@ type BoardChanged struct {
 	// off, running, sleeping, waiting (no image that starts)
 	State string `protobuf:"bytes,3,opt,name=state,proto3" json:"state,omitempty"`
 	// How often it started, and why the last time.
-	Starts        uint32 `protobuf:"varint,4,opt,name=starts,proto3" json:"starts,omitempty"`
-	Reset_        string `protobuf:"bytes,5,opt,name=reset,proto3" json:"reset,omitempty"`
-	Slot          string `protobuf:"bytes,6,opt,name=slot,proto3" json:"slot,omitempty"`
-	Pins          []*Pin `protobuf:"bytes,7,rep,name=pins,proto3" json:"pins,omitempty"`
-	AtMs          int64  `protobuf:"varint,8,opt,name=at_ms,json=atMs,proto3" json:"at_ms,omitempty"`
+	Starts uint32 `protobuf:"varint,4,opt,name=starts,proto3" json:"starts,omitempty"`
+	Reset_ string `protobuf:"bytes,5,opt,name=reset,proto3" json:"reset,omitempty"`
+	Slot   string `protobuf:"bytes,6,opt,name=slot,proto3" json:"slot,omitempty"`
+	Pins   []*Pin `protobuf:"bytes,7,rep,name=pins,proto3" json:"pins,omitempty"`
+	AtMs   int64  `protobuf:"varint,8,opt,name=at_ms,json=atMs,proto3" json:"at_ms,omitempty"`
+	// The device that it was provisioned as, whose product may see it; empty before.
+	Device        string `protobuf:"bytes,9,opt,name=device,proto3" json:"device,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -198,6 +209,13 @@ func (x *BoardChanged) GetAtMs() int64 {
 	return 0
 }
 
+func (x *BoardChanged) GetDevice() string {
+	if x != nil {
+		return x.Device
+	}
+	return ""
+}
+
 type Pin struct {
 	state  protoimpl.MessageState `protogen:"open.v1"`
 	Number uint32                 `protobuf:"varint,1,opt,name=number,proto3" json:"number,omitempty"`
@@ -263,12 +281,13 @@ var File_flota_boards_v1_boards_proto protoreflect.FileDescriptor
 
 const file_flota_boards_v1_boards_proto_rawDesc = "" +
 	"\n" +
-	"\x1cflota/boards/v1/boards.proto\x12\x0fflota.boards.v1\"d\n" +
+	"\x1cflota/boards/v1/boards.proto\x12\x0fflota.boards.v1\"|\n" +
 	"\vSerialChunk\x12\x14\n" +
 	"\x05board\x18\x01 \x01(\tR\x05board\x12\x16\n" +
 	"\x06offset\x18\x02 \x01(\x04R\x06offset\x12\x12\n" +
 	"\x04data\x18\x03 \x01(\fR\x04data\x12\x13\n" +
-	"\x05at_ms\x18\x04 \x01(\x03R\x04atMs\"\xd3\x01\n" +
+	"\x05at_ms\x18\x04 \x01(\x03R\x04atMs\x12\x16\n" +
+	"\x06device\x18\x05 \x01(\tR\x06device\"\xeb\x01\n" +
 	"\fBoardChanged\x12\x14\n" +
 	"\x05board\x18\x01 \x01(\tR\x05board\x12\x16\n" +
 	"\x06exists\x18\x02 \x01(\bR\x06exists\x12\x14\n" +
@@ -277,7 +296,8 @@ const file_flota_boards_v1_boards_proto_rawDesc = "" +
 	"\x05reset\x18\x05 \x01(\tR\x05reset\x12\x12\n" +
 	"\x04slot\x18\x06 \x01(\tR\x04slot\x12(\n" +
 	"\x04pins\x18\a \x03(\v2\x14.flota.boards.v1.PinR\x04pins\x12\x13\n" +
-	"\x05at_ms\x18\b \x01(\x03R\x04atMs\"G\n" +
+	"\x05at_ms\x18\b \x01(\x03R\x04atMs\x12\x16\n" +
+	"\x06device\x18\t \x01(\tR\x06device\"G\n" +
 	"\x03Pin\x12\x16\n" +
 	"\x06number\x18\x01 \x01(\rR\x06number\x12\x12\n" +
 	"\x04mode\x18\x02 \x01(\tR\x04mode\x12\x14\n" +
