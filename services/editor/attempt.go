@@ -20,6 +20,7 @@ type Grant struct {
 	FQBN      string
 	Main      string
 	Verbose   bool
+	Unmanaged bool
 	SourceURL string
 	UploadURL string
 }
@@ -76,7 +77,7 @@ func (s *Builds) claimOnce(ctx context.Context, id, worker string, delivery Deli
 		return nil, nil
 	}
 	return &Grant{
-		Attempt: attempt, Deadline: b.Deadline, Kind: b.Kind, FQBN: b.FQBN, Main: b.Main, Verbose: b.Verbose,
+		Attempt: attempt, Deadline: b.Deadline, Kind: b.Kind, FQBN: b.FQBN, Main: b.Main, Verbose: b.Verbose, Unmanaged: b.Unmanaged,
 		SourceURL: s.Sources.URL(id, attempt, b.Deadline), UploadURL: upload,
 	}, nil
 }

@@ -55,6 +55,8 @@ type Build struct {
 	FQBN      string `bson:"fqbn"` // canonical
 	Author    string `bson:"author,omitempty"`
 	Verbose   bool   `bson:"verbose,omitempty"`
+	// Unmanaged is the project's at the time of asking.
+	Unmanaged bool `bson:"unmanaged,omitempty"`
 	// Toolchain is the digest that the farm offered when the build was made.
 	Toolchain string `bson:"toolchain,omitempty"`
 
@@ -112,6 +114,10 @@ type Result struct {
 	Outputs     []Output     `bson:"outputs,omitempty"`
 	Memory      *Memory      `bson:"memory,omitempty"`
 	Libraries   []Library    `bson:"libraries,omitempty"`
+	// Agent is the update agent in the firmware; nil where it has none.
+	Agent *Agent `bson:"agent,omitempty"`
+	// Flash is how esptool writes the outputs; nil where it cannot.
+	Flash *FlashBy `bson:"flash,omitempty"`
 }
 
 // Diagnostic is what a compiler said of a place; lines and columns count from
@@ -145,6 +151,7 @@ const (
 	Bootloader Role = "bootloader"
 	Partitions Role = "partitions"
 	Hex        Role = "hex"
+	OTAData    Role = "otadata" // what a first flash writes to otadata
 	Bundle     Role = "bundle"
 	Other      Role = "other"
 )
@@ -167,6 +174,29 @@ type Memory struct {
 	RAMMax    int64 `bson:"ram_max"`
 }
 
+// Agent is what FlotaOTA is and costs in a firmware: bytes that it adds.
+type Agent struct {
+	Version string `bson:"version"`
+	Flash   int64  `bson:"flash"`
+	RAM     int64  `bson:"ram"`
+}
+
+// FlashBy is esptool's arguments, from the core's own upload recipe; what is
+// empty is esptool's own choice.
+type FlashBy struct {
+	Chip      string `bson:"chip"`
+	Baud      int    `bson:"baud"`
+	Mode      string `bson:"mode"`
+	Frequency string `bson:"frequency"`
+	Size      string `bson:"size"`
+}
+
+// FlashedAt returns where a first flash by cable writes an output, and whether
+// it does: some chips have their bootloader at 0.
+func (r *Result) FlashedAt(o Output) (offset int64, flashed bool) {
+	return o.Offset, o.Offset > 0 || r.Flash != nil && o.Role == Bootloader
+}
+
 // Library is a library that the firmware contains.
 type Library struct {
 	Name    string `bson:"name"`
@@ -179,6 +209,7 @@ const (
 	maxOutputs     = 64
 	maxDiagnostics = 200
 	maxMessage     = 2000 // bytes of a diagnostic or sentence
+	maxWord        = 64
 )
 
 // dispatch marks the build as published to a platform.
@@ -259,6 +290,7 @@ func clip(s string, n int) string {
 
 var (
 	sha256Hex  = regexp.MustCompile(`^[0-9a-f]{64}$`)
+	flashWord  = regexp.MustCompile(`^[a-z0-9]{0,16}$|^[0-9]{1,4}(KB|MB)$`)
 	outputName = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9._ +-]{0,199}$`)
 )
 
@@ -278,6 +310,22 @@ func (r *Result) check() error {
 			return fault.Field("outputs", "%s has an impossible size or offset", o.Name)
 		}
 		names[o.Name] = true
+	}
+	if a := r.Agent; a != nil {
+		if a.Version == "" || a.Flash < 0 || a.RAM < 0 {
+			return fault.Field("agent", "an agent without version, or of an impossible size")
+		}
+		a.Version = clip(a.Version, maxWord)
+	}
+	if f := r.Flash; f != nil {
+		for _, word := range []string{f.Chip, f.Mode, f.Frequency, f.Size} {
+			if !flashWord.MatchString(word) { // people paste it into a shell
+				return fault.Field("flash", "%.50q is no argument of esptool", word)
+			}
+		}
+		if f.Chip == "" || f.Baud < 0 {
+			return fault.Field("flash", "no chip, or an impossible speed")
+		}
 	}
 	r.Diagnostics = r.Diagnostics[:min(len(r.Diagnostics), maxDiagnostics)]
 	for i := range r.Diagnostics {

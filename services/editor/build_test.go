@@ -92,11 +92,22 @@ func TestResultIsChecked(t *testing.T) {
 		"no digest":         with(func(o *Output) { o.Name, o.SHA256 = "b", "" }),
 		"upper case":        with(func(o *Output) { o.Name, o.SHA256 = "b", strings.ToUpper(good.SHA256) }),
 		"negative size":     with(func(o *Output) { o.Name, o.Size = "b", -1 }),
+		"agent, no version": {Agent: &Agent{Flash: 1}},
+		"agent, too small":  {Agent: &Agent{Version: "1", RAM: -1}},
+		"flash, no chip":    {Flash: &FlashBy{Baud: 921600}},
+		"flash, more words": {Flash: &FlashBy{Chip: "esp32", Mode: "dio; reboot"}},
+		"flash, a size":     {Flash: &FlashBy{Chip: "esp32", Size: "4 MB"}},
 		"too many":          {Outputs: make([]Output, maxOutputs+1)},
 	} {
 		if err := r.check(); !fault.Is(err, fault.Invalid) {
 			t.Errorf("%s: %v", name, err)
 		}
+	}
+	esp32 := Result{
+		Agent: &Agent{Version: "1.0.0", Flash: 70000, RAM: 900}, Flash: &FlashBy{Chip: "esp32c3", Baud: 921600, Mode: "keep", Frequency: "80m", Size: "4MB"},
+	}
+	if err := esp32.check(); err != nil {
+		t.Error(err)
 	}
 	long := Result{Outputs: []Output{good}, Diagnostics: make([]Diagnostic, maxDiagnostics+5)}
 	long.Diagnostics[0].Message = strings.Repeat("ü", maxMessage)
@@ -123,11 +134,31 @@ func TestResultKey(t *testing.T) {
 	for name, change := range map[string]func(*Build){
 		"workspace": func(b *Build) { b.Workspace = "v" }, "tree": func(b *Build) { b.Tree = "u" },
 		"main": func(b *Build) { b.Main = "n" }, "board": func(b *Build) { b.FQBN = "g" }, "verbose": func(b *Build) { b.Verbose = true },
+		"agent": func(b *Build) { b.Unmanaged = true },
 	} {
 		other := base
 		change(&other)
 		if other.resultKey("chain") == key {
 			t.Errorf("the key does not depend on the %s", name)
+		}
+	}
+}
+
+func TestFlashedAt(t *testing.T) {
+	esp32 := Result{Flash: &FlashBy{Chip: "esp32c3"}}
+	for name, c := range map[string]struct {
+		result  Result
+		output  Output
+		flashed bool
+	}{
+		"at its place":          {esp32, Output{Role: App, Offset: 0x10000}, true},
+		"a bootloader at 0":     {esp32, Output{Role: Bootloader}, true},
+		"not flashed":           {esp32, Output{Role: ELF}, false},
+		"no such board":         {Result{}, Output{Role: Bootloader}, false},
+		"no flash, but a place": {Result{}, Output{Role: Other, Offset: 4}, true},
+	} {
+		if offset, flashed := c.result.FlashedAt(c.output); flashed != c.flashed || offset != c.output.Offset {
+			t.Errorf("%s: %d %t", name, offset, flashed)
 		}
 	}
 }

@@ -150,7 +150,7 @@ func (s *Builds) Create(ctx context.Context, p *Project, wish NewBuild) (*Build,
 	b := &Build{
 		Meta: docstore.Meta{ID: NewID()}, Workspace: p.Workspace, Project: p.ID, Device: p.Device,
 		Revision: r.Number, Tree: r.Tree, Main: r.Main, Kind: p.Kind, FQBN: target.FQBN, Toolchain: target.Toolchain,
-		Author: wish.Author, Verbose: wish.Verbose, State: Queued, Created: now,
+		Author: wish.Author, Verbose: wish.Verbose, Unmanaged: p.Unmanaged, State: Queued, Created: now,
 	}
 	if !wish.Fresh {
 		if known := s.known(ctx, b); known != nil {

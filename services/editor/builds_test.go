@@ -458,6 +458,43 @@ func TestKnownResults(t *testing.T) {
 	}
 }
 
+// Whether the farm adds its agent is decided when somebody asks for the build.
+func TestUnmanaged(t *testing.T) {
+	k := newKit(t)
+	k.offer("w", 3)
+	p := k.project("blink")
+	managed := k.create(p, editor.NewBuild{})
+	yes, no := true, false
+	p, err := k.projects.Change(t.Context(), p, editor.ProjectChange{Unmanaged: &yes})
+	if err != nil || !p.Unmanaged || p.Name != "Blink" {
+		t.Fatalf("%+v, %v", p, err)
+	}
+	unmanaged := k.create(p, editor.NewBuild{})
+	if p, err = k.projects.Change(t.Context(), p, editor.ProjectChange{Unmanaged: &no}); err != nil || p.Unmanaged {
+		t.Fatalf("%+v, %v", p, err)
+	}
+	for b, want := range map[*editor.Build]bool{managed: false, unmanaged: true} {
+		grant := k.claim(b.ID, "w", 7, 1)
+		if grant.Unmanaged != want || k.get(b.ID).Unmanaged != want {
+			t.Errorf("granted %+v, want unmanaged %t", grant, want)
+		}
+	}
+	cost := &editor.Agent{Version: "1.0.0", Flash: 70000, RAM: 900}
+	k.finish(editor.Finish{
+		Build: managed.ID, Attempt: 1, Outcome: editor.OutcomeSucceeded,
+		Result: editor.Result{Outputs: []editor.Output{k.output("app", true)}, Agent: cost},
+	})
+	if b := k.create(p, editor.NewBuild{}); !b.Cached || *b.Agent != *cost {
+		t.Errorf("asked again: %+v", b)
+	}
+	if p, err = k.projects.Change(t.Context(), p, editor.ProjectChange{Unmanaged: &yes}); err != nil {
+		t.Fatal(err)
+	}
+	if b := k.create(p, editor.NewBuild{}); b.Cached {
+		t.Error("the result with an agent was taken for one without")
+	}
+}
+
 func TestAKnownResultWhoseBytesHaveGone(t *testing.T) {
 	k := newKit(t)
 	p := k.project("blink")

@@ -33,16 +33,18 @@ type Project struct {
 
 	Workspace string `bson:"workspace"`
 	// Slot is unique in a workspace: a product has one project of its own.
-	Slot    string    `bson:"slot"`
-	Device  string    `bson:"device,omitempty"` // whose own project this is
-	Name    string    `bson:"name"`
-	Kind    Kind      `bson:"kind"`
-	FQBN    string    `bson:"fqbn,omitempty"`
-	Main    string    `bson:"main,omitempty"` // the file that a build starts from; "" where there is none
-	Files   Files     `bson:"files"`
-	Head    Head      `bson:"head"`
-	Created time.Time `bson:"created"`
-	Changed time.Time `bson:"changed"`
+	Slot   string `bson:"slot"`
+	Device string `bson:"device,omitempty"` // whose own project this is
+	Name   string `bson:"name"`
+	Kind   Kind   `bson:"kind"`
+	FQBN   string `bson:"fqbn,omitempty"`
+	Main   string `bson:"main,omitempty"` // the file that a build starts from; "" where there is none
+	// Unmanaged projects do without the update agent that the farm adds.
+	Unmanaged bool      `bson:"unmanaged,omitempty"`
+	Files     Files     `bson:"files"`
+	Head      Head      `bson:"head"`
+	Created   time.Time `bson:"created"`
+	Changed   time.Time `bson:"changed"`
 	// Deleted projects are gone for everybody; the sweeper takes their builds
 	// and revisions away, and then them.
 	Deleted bool `bson:"deleted"`

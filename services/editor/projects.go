@@ -71,6 +71,14 @@ type NewProject struct {
 	Kind    Kind   // of an empty project; "" is Arduino
 	FQBN    string // "" is the example's
 	Device  string // whose own project it is
+	// Unmanaged leaves out the update agent.
+	Unmanaged bool
+}
+
+// ProjectChange is what to change of a project; nil leaves it.
+type ProjectChange struct {
+	Name, FQBN *string
+	Unmanaged  *bool
 }
 
 // Create makes a project. Errors: Invalid with the field.
@@ -104,7 +112,7 @@ func (s *Projects) Create(ctx context.Context, workspace string, wish NewProject
 	now := s.Now()
 	p := &Project{
 		Meta: docstore.Meta{ID: NewID()}, Workspace: workspace, Device: wish.Device, Name: wish.Name,
-		Kind: wish.Kind, FQBN: wish.FQBN, Created: now, Changed: now,
+		Kind: wish.Kind, FQBN: wish.FQBN, Unmanaged: wish.Unmanaged, Created: now, Changed: now,
 	}
 	p.Slot = p.ID
 	if p.Device != "" {
@@ -154,24 +162,28 @@ func (s *Projects) OpenOwn(ctx context.Context, workspace, device, name string) 
 	return p, err
 }
 
-// Change gives a project another name or board; nil leaves it.
-func (s *Projects) Change(ctx context.Context, p *Project, name, fqbn *string) (*Project, error) {
-	if name != nil {
-		if err := CheckName(*name); err != nil {
+// Change gives a project another name or board, or opts out of the agent.
+// Errors: Invalid with the field.
+func (s *Projects) Change(ctx context.Context, p *Project, to ProjectChange) (*Project, error) {
+	if to.Name != nil {
+		if err := CheckName(*to.Name); err != nil {
 			return nil, err
 		}
 	}
-	if fqbn != nil && *fqbn != "" {
-		if err := CheckFQBN(*fqbn); err != nil {
+	if to.FQBN != nil && *to.FQBN != "" {
+		if err := CheckFQBN(*to.FQBN); err != nil {
 			return nil, err
 		}
 	}
 	return s.change(ctx, p, func(p *Project) error {
-		if name != nil {
-			p.Name = *name
+		if to.Name != nil {
+			p.Name = *to.Name
 		}
-		if fqbn != nil {
-			p.FQBN = *fqbn
+		if to.FQBN != nil {
+			p.FQBN = *to.FQBN
+		}
+		if to.Unmanaged != nil {
+			p.Unmanaged = *to.Unmanaged
 		}
 		return nil
 	})

@@ -85,7 +85,7 @@ func TestListsAreInOrderAndInPages(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := k.projects.Change(t.Context(), p, &name, nil); err != nil {
+	if _, err := k.projects.Change(t.Context(), p, editor.ProjectChange{Name: &name}); err != nil {
 		t.Fatal(err)
 	}
 	want := []string{ids[1], ids[4], ids[3], ids[2], ids[0]}

@@ -43,6 +43,8 @@ func TestABuildsWholeLife(t *testing.T) {
 			Outputs: []*compilerv1.Output{k.upload("app"), k.upload("elf")}, Memory: &compilerv1.Memory{FlashUsed: 1, FlashMax: 2, RamUsed: 3, RamMax: 4},
 			Diagnostics: []*compilerv1.Diagnostic{{File: "sensor.ino", Line: 9, Column: 2, Severity: compilerv1.Severity_SEVERITY_WARNING, Message: "unused"}},
 			Libraries:   []*compilerv1.Library{{Name: "WiFi", Version: "1.0"}},
+			Agent:       &compilerv1.Agent{Version: "1.0.0", Flash: 70000, Ram: 900},
+			Flash:       &compilerv1.FlashBy{Chip: "esp32c3", Baud: 921600, Mode: "dio", Frequency: "80m", Size: "4MB"},
 		})
 		return nil
 	})
@@ -61,6 +63,10 @@ func TestABuildsWholeLife(t *testing.T) {
 	if len(done.Outputs) != 2 || done.Outputs[0].Name != "app.bin" || done.Memory == nil || done.Memory.RamMax != 4 || len(done.Diagnostics) != 1 ||
 		done.Diagnostics[0].Severity != "warning" || done.Libraries == nil || done.Attempt != 1 || done.StartedAt == nil || done.FinishedAt == nil {
 		t.Errorf("done %+v", done)
+	}
+	if done.Agent == nil || *done.Agent != (httpapi.Agent{Version: "1.0.0", Flash: 70000, Ram: 900}) ||
+		done.Flash == nil || *done.Flash != (httpapi.FlashBy{Chip: "esp32c3", Baud: 921600, Mode: "dio", Frequency: "80m", Size: "4MB"}) {
+		t.Errorf("agent %+v, flash %+v", done.Agent, done.Flash)
 	}
 	if blobs := k.blobs.Reads() - reads; blobs != 0 {
 		t.Errorf("a fresh build read the store %d times", blobs)
@@ -100,7 +106,8 @@ func TestABuildsWholeLife(t *testing.T) {
 
 	answer, err := bus.Do(t.Context(), k.fleet, flow.BuildResult, &editorv1.BuildRequest{Workspace: "w1", Build: made.Id})
 	if err != nil || answer.GetOutcome() != compilerv1.Outcome_OUTCOME_SUCCEEDED || len(answer.GetOutputs()) != 2 || answer.GetProjectName() != "Blink" ||
-		answer.GetOutputs()[0].GetRole() != compilerv1.Role_ROLE_APP || answer.GetRevision() != 1 || answer.GetFqbn() != board || answer.GetProductDevice() != "" {
+		answer.GetOutputs()[0].GetRole() != compilerv1.Role_ROLE_APP || answer.GetRevision() != 1 || answer.GetFqbn() != board || answer.GetProductDevice() != "" ||
+		answer.GetAgent().GetFlash() != 70000 || answer.GetUnmanaged() {
 		t.Errorf("for fleet: %v, %v", answer, err)
 	}
 	if _, err := bus.Do(t.Context(), k.fleet, flow.BuildResult, &editorv1.BuildRequest{Workspace: "w2", Build: made.Id}); !fault.Is(err, fault.NotFound) {
@@ -344,6 +351,7 @@ func TestWhoMayDoWhat(t *testing.T) {
 		{"GET", "/projects/" + p.Id, nil, map[string]int{"nobody": 401, "a viewer": 200, "a maintainer": 200, "the product": 404, "a stranger": 404}},
 		{"GET", "/projects/" + mine.Id, nil, map[string]int{"a viewer": 200, "the product": 200, "another product": 404, "a stranger": 404}},
 		{"PATCH", "/projects/" + p.Id, m{"name": "y"}, map[string]int{"nobody": 401, "a viewer": 403, "a maintainer": 200, "the product": 404, "a stranger": 404}},
+		{"PATCH", "/projects/" + mine.Id, m{"unmanaged": true}, map[string]int{"a viewer": 403, "the product": 200, "another product": 404, "a stranger": 404}},
 		{"PUT", "/projects/" + p.Id + file, m{"content": "x"}, map[string]int{"nobody": 401, "a viewer": 403, "a maintainer": 200, "the product": 404, "a stranger": 404}},
 		{"PUT", "/projects/" + mine.Id + file, m{"content": "x"}, map[string]int{"a viewer": 403, "a maintainer": 200, "the product": 200, "another product": 404, "a stranger": 404}},
 		{"POST", "/projects/" + p.Id + "/revisions", m{}, map[string]int{"a viewer": 403, "the product": 404, "a stranger": 404, "a maintainer": 201}},
@@ -369,6 +377,9 @@ func TestWhoMayDoWhat(t *testing.T) {
 				t.Errorf("%s as a maintainer: %d, want %d", test.method+" "+test.path, got, want)
 			}
 		}
+	}
+	if k.call(own, "GET", "/projects/"+mine.Id, nil, &mine); !mine.Unmanaged {
+		t.Error("the product's own project is not unmanaged")
 	}
 	var list struct{ Projects []httpapi.Project }
 	if k.call(own, "GET", "/projects", nil, &list); len(list.Projects) != 1 || list.Projects[0].Id != mine.Id {
@@ -402,6 +413,7 @@ func TestBadInputNamesTheField(t *testing.T) {
 		{"POST", "/projects", m{"name": "x", "kind": "forth"}, 400, "invalid", "kind"},
 		{"POST", "/projects", m{"name": "x", "example": "none"}, 400, "invalid", "example"},
 		{"POST", "/projects", m{"name": "x", "fqbn": "uno"}, 400, "invalid", "fqbn"},
+		{"PATCH", files, m{"unmanaged": "yes"}, 400, "invalid", "unmanaged"},
 		{"GET", "/projects?limit=0", nil, 400, "invalid", "limit"},
 		{"GET", "/projects?after=nonsense", nil, 400, "invalid", "after"},
 		{"PUT", files + "/file?path=../x.h", m{"content": ""}, 400, "invalid", "path"},

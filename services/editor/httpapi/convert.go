@@ -48,7 +48,8 @@ func fileOut(f editor.File) File { return File{Path: f.Path, Size: f.Size, Sha25
 func projectOut(p *editor.Project) Project {
 	return Project{
 		Id: p.ID, Name: p.Name, Kind: Kind(p.Kind), Fqbn: optional(p.FQBN), Main: p.Main, Device: optional(p.Device),
-		Files: all(p.Files, fileOut), CreatedAt: p.Created, ChangedAt: p.Changed,
+		Unmanaged: p.Unmanaged,
+		Files:     all(p.Files, fileOut), CreatedAt: p.Created, ChangedAt: p.Changed,
 	}
 }
 
@@ -59,7 +60,7 @@ func revisionOut(r *editor.Revision) Revision {
 
 func buildOut(b *editor.Build) Build {
 	out := Build{
-		Id: b.ID, Project: b.Project, Revision: b.Revision, Fqbn: b.FQBN, Kind: Kind(b.Kind),
+		Id: b.ID, Project: b.Project, Revision: b.Revision, Fqbn: b.FQBN, Kind: Kind(b.Kind), Unmanaged: b.Unmanaged,
 		State: BuildState(b.State), Phase: optional(BuildPhase(b.Phase)), Attempt: b.Attempt,
 		Author: optional(b.Author), Message: optional(b.Message), Cached: optional(b.Cached),
 		CreatedAt: b.Created, StartedAt: optionalTime(b.Started), FinishedAt: optionalTime(b.Ended),
@@ -67,11 +68,22 @@ func buildOut(b *editor.Build) Build {
 			return Diagnostic{File: d.File, Line: d.Line, Column: d.Column, Severity: DiagnosticSeverity(d.Severity), Message: d.Message}
 		}),
 		Outputs: all(b.Outputs, func(o editor.Output) Output {
-			return Output{Role: OutputRole(o.Role), Name: o.Name, Size: int(o.Size), Sha256: o.SHA256, Offset: optional(int(o.Offset))}
+			shown := Output{Role: OutputRole(o.Role), Name: o.Name, Size: int(o.Size), Sha256: o.SHA256}
+			if offset, flashed := b.FlashedAt(o); flashed {
+				at := int(offset)
+				shown.Offset = &at
+			}
+			return shown
 		}),
 	}
 	if m := b.Memory; m != nil {
 		out.Memory = &Memory{FlashUsed: int(m.FlashUsed), FlashMax: int(m.FlashMax), RamUsed: int(m.RAMUsed), RamMax: int(m.RAMMax)}
+	}
+	if a := b.Agent; a != nil {
+		out.Agent = &Agent{Version: a.Version, Flash: int(a.Flash), Ram: int(a.RAM)}
+	}
+	if f := b.Flash; f != nil {
+		out.Flash = &FlashBy{Chip: f.Chip, Baud: f.Baud, Mode: f.Mode, Frequency: f.Frequency, Size: f.Size}
 	}
 	if n := len(b.Libraries); n > 0 {
 		libraries := list(value(out.Libraries), n)

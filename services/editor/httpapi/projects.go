@@ -75,6 +75,7 @@ func (a *API) CreateProject(ctx context.Context, r CreateProjectRequestObject) (
 	}
 	project, err := a.Projects.Create(ctx, p.Workspace, editor.NewProject{
 		Name: r.Body.Name, Example: value(r.Body.Example), Kind: editor.Kind(value(r.Body.Kind)), FQBN: value(r.Body.Fqbn),
+		Unmanaged: value(r.Body.Unmanaged),
 	})
 	if err != nil {
 		return nil, err
@@ -97,7 +98,7 @@ func (a *API) ChangeProject(ctx context.Context, r ChangeProjectRequestObject) (
 	if err != nil {
 		return nil, err
 	}
-	project, err = a.Projects.Change(ctx, project, r.Body.Name, r.Body.Fqbn)
+	project, err = a.Projects.Change(ctx, project, editor.ProjectChange{Name: r.Body.Name, FQBN: r.Body.Fqbn, Unmanaged: r.Body.Unmanaged})
 	if err != nil {
 		return nil, err
 	}

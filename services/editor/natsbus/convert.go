@@ -31,7 +31,7 @@ var (
 	roles = map[editor.Role]compilerv1.Role{
 		editor.App: compilerv1.Role_ROLE_APP, editor.ELF: compilerv1.Role_ROLE_ELF, editor.Map: compilerv1.Role_ROLE_MAP,
 		editor.Bootloader: compilerv1.Role_ROLE_BOOTLOADER, editor.Partitions: compilerv1.Role_ROLE_PARTITIONS,
-		editor.Hex: compilerv1.Role_ROLE_HEX, editor.Bundle: compilerv1.Role_ROLE_BUNDLE, editor.Other: compilerv1.Role_ROLE_OTHER,
+		editor.OTAData: compilerv1.Role_ROLE_OTADATA, editor.Hex: compilerv1.Role_ROLE_HEX, editor.Bundle: compilerv1.Role_ROLE_BUNDLE, editor.Other: compilerv1.Role_ROLE_OTHER,
 	}
 	sources = map[compilerv1.LogSource]string{
 		compilerv1.LogSource_LOG_SOURCE_UNSPECIFIED: "farm", compilerv1.LogSource_LOG_SOURCE_FARM: "farm",
@@ -98,6 +98,14 @@ func finishIn(m bus.Message[*compilerv1.BuildFinished]) editor.Finish {
 			FlashUsed: int64(used.GetFlashUsed()), FlashMax: int64(used.GetFlashMax()), RAMUsed: int64(used.GetRamUsed()), RAMMax: int64(used.GetRamMax()),
 		}
 	}
+	if a := body.GetAgent(); a != nil {
+		f.Result.Agent = &editor.Agent{Version: a.GetVersion(), Flash: int64(a.GetFlash()), RAM: int64(a.GetRam())}
+	}
+	if by := body.GetFlash(); by != nil {
+		f.Result.Flash = &editor.FlashBy{
+			Chip: by.GetChip(), Baud: int(by.GetBaud()), Mode: by.GetMode(), Frequency: by.GetFrequency(), Size: by.GetSize(),
+		}
+	}
 	for _, l := range body.GetLibraries() {
 		f.Result.Libraries = append(f.Result.Libraries, editor.Library{Name: l.GetName(), Version: l.GetVersion()})
 	}
@@ -110,6 +118,13 @@ func outputsOut(outputs []editor.Output) []*compilerv1.Output {
 		out = append(out, &compilerv1.Output{Role: roles[o.Role], Name: o.Name, Size: uint64(o.Size), Sha256: o.SHA256, Offset: uint64(o.Offset)})
 	}
 	return out
+}
+
+func agentOut(a *editor.Agent) *compilerv1.Agent {
+	if a == nil {
+		return nil
+	}
+	return &compilerv1.Agent{Version: a.Version, Flash: uint64(a.Flash), Ram: uint64(a.RAM)}
 }
 
 func memoryOut(m *editor.Memory) *compilerv1.Memory {

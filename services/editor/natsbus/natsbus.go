@@ -71,7 +71,7 @@ func (a answers) claim(ctx context.Context, q *editorv1.ClaimRequest) (*editorv1
 	}
 	return &editorv1.ClaimResponse{
 		Granted: true, Attempt: uint32(grant.Attempt), DeadlineMs: grant.Deadline.UnixMilli(),
-		Kind: kinds[grant.Kind], Fqbn: grant.FQBN, Main: grant.Main, Verbose: grant.Verbose,
+		Kind: kinds[grant.Kind], Fqbn: grant.FQBN, Main: grant.Main, Verbose: grant.Verbose, Unmanaged: grant.Unmanaged,
 		SourceUrl: grant.SourceURL, UploadUrl: grant.UploadURL,
 	}, nil
 }
@@ -88,6 +88,7 @@ func (a answers) result(ctx context.Context, q *editorv1.BuildRequest) (*editorv
 	return &editorv1.BuildResponse{
 		Project: p.ID, ProjectName: p.Name, ProductDevice: p.Device, Revision: uint32(b.Revision), Fqbn: b.FQBN,
 		Kind: kinds[b.Kind], Outcome: outcomes[b.State], Outputs: outputsOut(b.Outputs), Memory: memoryOut(b.Memory),
+		Agent: agentOut(b.Agent), Unmanaged: b.Unmanaged,
 	}, nil
 }
 

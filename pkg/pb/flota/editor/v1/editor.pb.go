@@ -287,7 +287,9 @@ type BuildResponse struct {
 	Outputs       []*v1.Output `protobuf:"bytes,8,rep,name=outputs,proto3" json:"outputs,omitempty"`
 	Memory        *v1.Memory   `protobuf:"bytes,9,opt,name=memory,proto3" json:"memory,omitempty"`
 	// Absent where the firmware cannot update itself.
-	Agent         *v1.Agent `protobuf:"bytes,10,opt,name=agent,proto3" json:"agent,omitempty"`
+	Agent *v1.Agent `protobuf:"bytes,10,opt,name=agent,proto3" json:"agent,omitempty"`
+	// The project wanted no agent; without one otherwise, its board has none.
+	Unmanaged     bool `protobuf:"varint,11,opt,name=unmanaged,proto3" json:"unmanaged,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -390,6 +392,13 @@ func (x *BuildResponse) GetAgent() *v1.Agent {
 		return x.Agent
 	}
 	return nil
+}
+
+func (x *BuildResponse) GetUnmanaged() bool {
+	if x != nil {
+		return x.Unmanaged
+	}
+	return false
 }
 
 // projects.<workspace>.build.<build>: for the browser. The state itself is read
@@ -568,7 +577,7 @@ const file_flota_editor_v1_editor_proto_rawDesc = "" +
 	" \x01(\bR\tunmanaged\"B\n" +
 	"\fBuildRequest\x12\x1c\n" +
 	"\tworkspace\x18\x01 \x01(\tR\tworkspace\x12\x14\n" +
-	"\x05build\x18\x02 \x01(\tR\x05build\"\x9e\x03\n" +
+	"\x05build\x18\x02 \x01(\tR\x05build\"\xbc\x03\n" +
 	"\rBuildResponse\x12\x18\n" +
 	"\aproject\x18\x01 \x01(\tR\aproject\x12!\n" +
 	"\fproject_name\x18\x02 \x01(\tR\vprojectName\x12%\n" +
@@ -580,7 +589,8 @@ const file_flota_editor_v1_editor_proto_rawDesc = "" +
 	"\aoutputs\x18\b \x03(\v2\x19.flota.compiler.v1.OutputR\aoutputs\x121\n" +
 	"\x06memory\x18\t \x01(\v2\x19.flota.compiler.v1.MemoryR\x06memory\x12.\n" +
 	"\x05agent\x18\n" +
-	" \x01(\v2\x18.flota.compiler.v1.AgentR\x05agent\"\xd1\x01\n" +
+	" \x01(\v2\x18.flota.compiler.v1.AgentR\x05agent\x12\x1c\n" +
+	"\tunmanaged\x18\v \x01(\bR\tunmanaged\"\xd1\x01\n" +
 	"\fBuildChanged\x12\x1c\n" +
 	"\tworkspace\x18\x01 \x01(\tR\tworkspace\x12\x18\n" +
 	"\aproject\x18\x02 \x01(\tR\aproject\x12\x14\n" +
