@@ -40,6 +40,8 @@ type Order struct {
 	Version string
 	// AcceptAgentOnly consents to a device whose bootloader cannot roll back.
 	AcceptAgentOnly bool
+	// AcceptUnmanaged consents to firmware without update agent.
+	AcceptUnmanaged bool
 	Author          string
 	// OwnProject confines a product's session to its own project's builds.
 	OwnProject bool
@@ -217,7 +219,8 @@ func (f *Fleet) release(ctx context.Context, o Order) (*Release, error) {
 	r = &Release{
 		Meta:      docstore.Meta{ID: xid.New().String()},
 		Workspace: o.Workspace, Build: build.ID, Project: build.Project, ProjectName: build.ProjectName, ProductDevice: build.ProductDevice,
-		Version: version, Board: BoardOf(build.FQBN), Parts: []Part{*build.App}, Created: f.Now(),
+		Version: version, Board: BoardOf(build.FQBN), Parts: []Part{*build.App}, Agent: build.Agent, Unmanaged: build.Unmanaged,
+		Created: f.Now(),
 	}
 	err = f.Store.AddRelease(ctx, r)
 	if fault.Is(err, fault.Conflict) { // somebody was faster

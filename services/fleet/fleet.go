@@ -102,16 +102,19 @@ type LastSeen struct {
 // Release is what a build becomes when somebody wants it on a device.
 type Release struct {
 	docstore.Meta   `bson:",inline"`
-	Workspace       string    `bson:"workspace"`
-	Build           string    `bson:"build"`
-	Project         string    `bson:"project"`
-	ProjectName     string    `bson:"project_name"`
-	ProductDevice   string    `bson:"product_device"`
-	Version         string    `bson:"version"`
-	Board           string    `bson:"board"` // FQBN without options
-	SecurityVersion int64     `bson:"security_version"`
-	Parts           []Part    `bson:"parts"`
-	Created         time.Time `bson:"created"`
+	Workspace       string `bson:"workspace"`
+	Build           string `bson:"build"`
+	Project         string `bson:"project"`
+	ProjectName     string `bson:"project_name"`
+	ProductDevice   string `bson:"product_device"`
+	Version         string `bson:"version"`
+	Board           string `bson:"board"` // FQBN without options
+	SecurityVersion int64  `bson:"security_version"`
+	Parts           []Part `bson:"parts"`
+	// Agent: the firmware has the update agent in it. Unmanaged: its project wanted none.
+	Agent     bool      `bson:"agent"`
+	Unmanaged bool      `bson:"unmanaged"`
+	Created   time.Time `bson:"created"`
 }
 
 // Part is one piece of a release; sizes in bytes.
@@ -174,6 +177,9 @@ type Build struct {
 	FQBN          string
 	Succeeded     bool
 	MicroPython   bool
+	// Agent: the firmware has the update agent in it. Unmanaged: its project
+	// wanted none; firmware with neither is for a board that has no agent.
+	Agent, Unmanaged bool
 	// App is what a device installs over the air; nil where the board takes nothing so.
 	App *Part
 }

@@ -39,6 +39,7 @@ func (b builds) Build(_ context.Context, ws, id string) (fleet.Build, error) {
 
 func build(change ...func(*fleet.Build)) fleet.Build {
 	b := fleet.Build{
+		Agent:   true,
 		Project: "p1", ProjectName: "Blink", Revision: 3, FQBN: board + ":debug=on", Succeeded: true,
 		App: &fleet.Part{Kind: "app", Size: 1000, SHA256: digest},
 	}

@@ -176,10 +176,13 @@ func TestFromEnrolmentToConfirmed(t *testing.T) {
 		t.Errorf("%+v", list)
 	}
 	var releases struct {
-		Releases []struct{ ID, Build, Version, Board, SHA256 string }
+		Releases []struct {
+			ID, Build, Version, Board, SHA256 string
+			Agent                             bool
+		}
 	}
 	ada.must(http.MethodGet, "/releases", nil, &releases)
-	if len(releases.Releases) != 2 || releases.Releases[0].Version != "2.0" || releases.Releases[1].ID != made.Release {
+	if len(releases.Releases) != 2 || releases.Releases[0].Version != "2.0" || releases.Releases[1].ID != made.Release || !releases.Releases[1].Agent {
 		t.Errorf("%+v", releases)
 	}
 }

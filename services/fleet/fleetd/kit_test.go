@@ -87,7 +87,7 @@ func (in *installation) background(f func(context.Context) error) {
 }
 
 // answerBuild is the editor: build "b-<digest>" of people's project, "own-<device>"
-// of that product's, "failed".
+// of that product's, "unmanaged", "failed".
 func answerBuild(_ context.Context, q *editorv1.BuildRequest) (*editorv1.BuildResponse, error) {
 	if q.GetWorkspace() != "w1" {
 		return nil, fault.New(fault.NotFound, "there is no build %s", q.GetBuild())
@@ -98,10 +98,13 @@ func answerBuild(_ context.Context, q *editorv1.BuildRequest) (*editorv1.BuildRe
 		Outputs: []*compilerv1.Output{
 			{Role: compilerv1.Role_ROLE_ELF, Size: 9000, Sha256: oldBytes}, {Role: compilerv1.Role_ROLE_APP, Size: 1000, Sha256: newBytes},
 		},
+		Agent: &compilerv1.Agent{Version: "1.0.0", Flash: 100, Ram: 10},
 	}
 	switch kind, rest, _ := strings.Cut(q.GetBuild(), "-"); kind {
 	case "b":
 		r.Outputs[1].Sha256 = rest
+	case "unmanaged":
+		r.Agent, r.Unmanaged = nil, true
 	case "own":
 		r.ProductDevice = rest
 	case "failed":

@@ -94,7 +94,8 @@ func (a API) CreateDeployment(ctx context.Context, r CreateDeploymentRequestObje
 	d, err := a.Fleet.Deploy(ctx, fleet.Order{
 		Workspace: who.Workspace, Device: r.Body.Device, Build: value(r.Body.Build), Release: value(r.Body.Release),
 		Version: value(r.Body.Version), AcceptAgentOnly: value(r.Body.AcceptAgentOnly),
-		Author: who.Name, OwnProject: who.Role == identity.Product,
+		AcceptUnmanaged: value(r.Body.AcceptUnmanaged),
+		Author:          who.Name, OwnProject: who.Role == identity.Product,
 	})
 	if err != nil {
 		return nil, err
@@ -137,7 +138,7 @@ func (a API) ListReleases(ctx context.Context, r ListReleasesRequestObject) (Lis
 	for _, r := range list {
 		out.Releases = append(out.Releases, Release{
 			Id: r.ID, Build: r.Build, Project: some(r.Project), ProjectName: some(r.ProjectName), Version: r.Version,
-			Board: r.Board, Size: r.Parts[0].Size, Sha256: r.Parts[0].SHA256, CreatedAt: r.Created,
+			Board: r.Board, Size: r.Parts[0].Size, Sha256: r.Parts[0].SHA256, Agent: r.Agent, CreatedAt: r.Created,
 		})
 	}
 	return out, nil

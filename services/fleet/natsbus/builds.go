@@ -24,6 +24,7 @@ func (b Builds) Build(ctx context.Context, workspace, build string) (fleet.Build
 		Revision: int(answer.GetRevision()), FQBN: answer.GetFqbn(),
 		Succeeded:   answer.GetOutcome() == compilerv1.Outcome_OUTCOME_SUCCEEDED,
 		MicroPython: answer.GetKind() == compilerv1.Kind_KIND_MICROPYTHON,
+		Agent:       answer.GetAgent() != nil, Unmanaged: answer.GetUnmanaged(),
 	}
 	for _, o := range answer.GetOutputs() {
 		if o.GetRole() == compilerv1.Role_ROLE_APP {
