@@ -24,6 +24,18 @@ class Network {
   // failure or when nothing came within timeout_ms.
   virtual int read(uint8_t *data, size_t size, uint32_t timeout_ms) = 0;
   virtual void close() = 0;
+
+  // What the cable's "status" tells: "none", "connecting", "connected", or the word
+  // for why not ("no_ssid", "wrong_password").
+  virtual const char *state() { return ready() ? "connected" : "connecting"; }
+  // address writes the machine's own address as text, "" where there is none.
+  virtual void address(char *text, size_t room) {
+    if (room > 0) text[0] = 0;
+  }
+  // untrusted tells that the last open failed for the other side's certificate.
+  virtual bool untrusted() { return false; }
+  // reload says that the networks in the storage ("wifi") are others now.
+  virtual void reload() {}
 };
 
 // How the bootloader sees the image that runs.
@@ -62,6 +74,8 @@ class Slots {
 
 // Small values that outlive a restart, each written whole or not at all, keys of
 // at most 15 characters (NVS, namespace "flota"; the keys are in firmware/README.md).
+// Where NVS tells strings from blobs, names.h says which a key is; sizes are without
+// the NUL at a string's end, here as in get.
 class Storage {
  public:
   virtual ~Storage() = default;
@@ -85,15 +99,17 @@ class Board {
   virtual uint32_t random() = 0;       // unpredictable
   virtual Reset reset() = 0;           // why this start happened
   [[noreturn]] virtual void restart() = 0;
-  virtual void feed() = 0;     // the watchdog of the agent's own step
+  virtual void feed() = 0;  // the watchdog of the agent's own step: of 90 s, since a request may stand still for 30 s
   virtual bool pressed() = 0;  // the trigger button, debounced
   virtual void light(Light light) = 0;
-  virtual const char *chip() = 0;    // "ESP32-C3"
-  virtual uint32_t free_heap() = 0;  // bytes
-  virtual int rssi() = 0;            // dBm; 0 when unknown
+  virtual const char *chip() = 0;           // "ESP32-C3"
+  virtual const char *mac() { return ""; }  // "a0b1c2d3e4f5", for the cable's "hello"
+  virtual uint32_t free_heap() = 0;         // bytes
+  virtual int rssi() = 0;                   // dBm; 0 when unknown
 };
 
 // SHA-256, HMAC-SHA256 and ECDSA P-256, by the machine's own library (mbedTLS).
+// ../mbedtls/crypto.h is the adapter, the same for all machines.
 class Crypto {
  public:
   virtual ~Crypto() = default;
@@ -104,6 +120,8 @@ class Crypto {
   virtual void hmac_sha256(const uint8_t key[32], const void *data, size_t size, uint8_t mac[32]) = 0;
   // verify checks r‖s (64 bytes) over a digest by an uncompressed point (65 bytes).
   virtual bool verify(const uint8_t key[65], const uint8_t digest[32], const uint8_t signature[64]) = 0;
+  // point tells whether 65 bytes are an uncompressed point of P-256.
+  virtual bool point(const uint8_t key[65]) = 0;
 };
 
 // The serial port, for provisioning; a sketch has it to itself once the device is provisioned.
