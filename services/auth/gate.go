@@ -2,15 +2,16 @@ package auth
 
 import (
 	"context"
+	"time"
 
 	"github.com/flota/flota/pkg/fault"
 	"github.com/flota/flota/pkg/identity"
 )
 
 // Caller is a person, or a program with that person's API token, with the role
-// that it has now.
+// that it has now; or a product.
 type Caller struct {
-	User      string
+	User      string // or the product's device
 	Workspace string
 	Role      identity.Role
 	Program   bool
@@ -21,6 +22,7 @@ type Caller struct {
 // token to give it back to himself.
 type Gate struct {
 	Directory Directory
+	Products  ProductStore
 	Tokens    TokenStore
 	Clock     Clock
 }
@@ -53,6 +55,28 @@ func (g *Gate) Admit(ctx context.Context, wanted identity.Role) (Caller, error) 
 		return Caller{}, fault.New(fault.Forbidden, "this needs the role %s", wanted)
 	}
 	return caller, nil
+}
+
+// AdmitFor is Admit for a thing that belongs to a device: the product of that
+// device passes, too, unless its password has changed since its access token was made.
+func (g *Gate) AdmitFor(ctx context.Context, wanted identity.Role, device string) (Caller, error) {
+	p, err := identity.RequireFor(ctx, wanted, device)
+	if err != nil {
+		return Caller{}, err
+	}
+	if !p.Owns(device) {
+		return g.Admit(ctx, wanted)
+	}
+	product, err := optional(g.Products.Product(ctx, device))
+	if err != nil {
+		return Caller{}, err
+	}
+	// A token tells its time in seconds.
+	made, changed := p.Expires.Add(-AccessLife), product.PasswordSet.Truncate(time.Second)
+	if product.seenBy(p.Workspace) != nil || made.Before(changed) {
+		return Caller{}, loggedOut()
+	}
+	return Caller{User: device, Workspace: p.Workspace, Role: identity.Product}, nil
 }
 
 // lower returns the lower of two roles, "" where one of them is none.

@@ -31,10 +31,13 @@ type Product struct {
 	Name        string `bson:"name"`
 	Password    string `bson:"password"` // argon2id
 	PasswordRev int64  `bson:"password_rev"`
+	// PasswordSet is when the password was changed last; zero for the first one.
+	PasswordSet time.Time `bson:"password_set"`
 	// KeyID and Key (SHA-256 of the device key, sealed) are empty without a key.
 	KeyID  string       `bson:"key_id"`
 	Key    []byte       `bson:"key"`
 	KeyRev int64        `bson:"key_rev"`
+	WiFi   []byte       `bson:"wifi"` // its own networks, sealed; empty where the workspace's count
 	State  ProductState `bson:"state"`
 	// Last is the last product of the list that this one was made with. Lists are
 	// stored in order: when the last is there, all of them are.
@@ -165,7 +168,7 @@ func (p *Products) Delete(ctx context.Context, workspace, device string) error {
 	return p.change(ctx, workspace, device, func(product *Product) News {
 		product.State = ProductGone
 		product.ProductID = "-" + product.ID // nobody can ask for such a one
-		product.KeyID, product.Key, product.Password = "", nil, ""
+		product.KeyID, product.Key, product.Password, product.WiFi = "", nil, "", nil
 		product.KeyRev++
 		return Deleted
 	})
@@ -186,6 +189,7 @@ func (p *Products) SetPassword(ctx context.Context, workspace, device, password 
 	_, err = p.Store.ChangeProduct(ctx, device, func(product *Product) (News, error) {
 		product.Password = hash
 		product.PasswordRev++
+		product.PasswordSet = p.Clock.now()
 		return NoNews, product.seenBy(workspace)
 	})
 	return err

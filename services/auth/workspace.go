@@ -28,6 +28,7 @@ type Workspace struct {
 	Name    string    `bson:"name"`
 	Slug    string    `bson:"slug"` // unique; what is typed at a product's login
 	Members []Member  `bson:"members"`
+	WiFi    []byte    `bson:"wifi"` // networks of its products that have none of their own, sealed
 	Created time.Time `bson:"created"`
 }
 

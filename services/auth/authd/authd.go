@@ -109,6 +109,10 @@ func assemble(ctx context.Context, cfg Config, deps Deps) (*httpapi.API, *docsto
 	if err != nil {
 		return nil, nil, err
 	}
+	wifiBox, err := secret.NewBox(master.Derive("wifi"))
+	if err != nil {
+		return nil, nil, err
+	}
 	shared, err := sharedBox(cfg.DeviceSealKey)
 	if err != nil {
 		return nil, nil, fmt.Errorf("FLOTA_DEVICE_SEAL_KEY: %w", err)
@@ -130,19 +134,23 @@ func assemble(ctx context.Context, cfg Config, deps Deps) (*httpapi.API, *docsto
 		Store: documents, Publisher: natsbus.TokenKeys{Conn: deps.Bus}, Box: own, Life: cfg.TokenKeyLife, Clock: clock,
 	}
 	members := &auth.Members{Store: documents, Hasher: hasher, Clock: clock}
+	products := &auth.Products{
+		Store: documents, Keys: natsbus.DeviceKeys{Conn: deps.Bus, Box: shared}, Hasher: hasher, Box: own, Clock: clock, Log: deps.Log,
+	}
+	wifi := &auth.WiFi{Workspaces: documents, Products: documents, Box: wifiBox}
 	return &httpapi.API{
 		FirstRun: &auth.Setup{Store: documents, Members: members, Guard: guard},
 		Sessions: &auth.Sessions{
 			Store: documents, Directory: documents, Products: documents, Tokens: documents,
 			Hasher: hasher, Guard: guard, Signer: keyring, Key: master.Derive("sessions"), Clock: clock,
 		},
-		Members: members,
-		Tokens:  &auth.Tokens{Store: documents, Directory: documents, Signer: keyring, Clock: clock},
-		Products: &auth.Products{
-			Store: documents, Keys: natsbus.DeviceKeys{Conn: deps.Bus, Box: shared}, Hasher: hasher, Box: own, Clock: clock, Log: deps.Log,
-		},
+		Members:        members,
+		Tokens:         &auth.Tokens{Store: documents, Directory: documents, Signer: keyring, Clock: clock},
+		Products:       products,
+		WiFi:           wifi,
+		Provisioning:   &auth.Provisioning{Products: products, WiFi: wifi, Log: deps.Log},
 		Keyring:        keyring,
-		Gate:           &auth.Gate{Directory: documents, Tokens: documents, Clock: clock},
+		Gate:           &auth.Gate{Directory: documents, Products: documents, Tokens: documents, Clock: clock},
 		Cookies:        httpapi.Cookies{PublicURL: cfg.PublicURL, PlainHTTP: cfg.PlainHTTP},
 		TrustedProxies: cfg.TrustedProxies,
 	}, relay, nil

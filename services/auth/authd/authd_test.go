@@ -261,6 +261,7 @@ func TestRoles(t *testing.T) {
 	callers := []*client{in.client(), product, login("viewer"), login("maintainer"), ada, in.bearer(ci.Secret)}
 	names := []string{"nobody", "product", "viewer", "maintainer", "owner", "maintainer's token"}
 	one, two := "/products/"+bot[0].Product.Device, "/products/"+bot[1].Product.Device
+	home := object{"networks": []object{{"ssid": "home", "password": ""}}}
 	for _, op := range []struct {
 		method, path string
 		body         any
@@ -286,6 +287,16 @@ func TestRoles(t *testing.T) {
 		{"PUT", two + "/password", object{"password": "12345"}, [6]int{401, 403, 403, 204, 204, 204}},
 		{"POST", one + "/key", nil, [6]int{401, 403, 403, 201, 201, 201}},
 		{"DELETE", one + "/key", nil, [6]int{401, 403, 403, 204, 204, 204}},
+		{"GET", "/wifi", nil, [6]int{401, 403, 403, 200, 200, 200}},
+		{"PUT", "/wifi", home, [6]int{401, 403, 403, 200, 200, 200}},
+		{"GET", one + "/wifi", nil, [6]int{401, 200, 403, 200, 200, 200}},
+		{"GET", two + "/wifi", nil, [6]int{401, 403, 403, 200, 200, 200}},
+		{"PUT", one + "/wifi", home, [6]int{401, 200, 403, 200, 200, 200}},
+		{"PUT", two + "/wifi", home, [6]int{401, 403, 403, 200, 200, 200}},
+		{"PUT", "/products/nowhere/wifi", home, [6]int{401, 403, 403, 404, 404, 404}},
+		{"POST", one + "/provisioning", nil, [6]int{401, 201, 403, 201, 201, 201}},
+		{"POST", two + "/provisioning", nil, [6]int{401, 403, 403, 201, 201, 201}},
+		{"POST", "/products/nowhere/provisioning", nil, [6]int{401, 403, 403, 404, 404, 404}},
 		{"DELETE", "/products/nowhere", nil, [6]int{401, 403, 403, 404, 404, 404}},
 		{"GET", "/keys", nil, [6]int{200, 200, 200, 200, 200, 200}},
 	} {

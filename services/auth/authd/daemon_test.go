@@ -21,6 +21,7 @@ import (
 
 	"github.com/flota/flota/pkg/bus"
 	"github.com/flota/flota/pkg/bus/bustest"
+	"github.com/flota/flota/pkg/docstore"
 	"github.com/flota/flota/pkg/docstore/sqlite"
 	"github.com/flota/flota/pkg/flow"
 	"github.com/flota/flota/pkg/httpserve"
@@ -39,6 +40,8 @@ type installation struct {
 	t    *testing.T
 	nats *bustest.NATS
 	file string
+	open func(context.Context) (docstore.DB, error) // the database; file unless a test says otherwise
+	wire *wire                                      // what the daemon sent to NATS
 	cfg  authd.Config
 	logs *observer.ObservedLogs
 	log  *zap.Logger
@@ -52,11 +55,13 @@ type installation struct {
 
 func install(t *testing.T) *installation {
 	t.Helper()
-	core, logs := observer.New(zap.InfoLevel)
-	return &installation{
+	core, logs := observer.New(zap.DebugLevel)
+	in := &installation{
 		t: t, nats: bustest.Server(t), file: filepath.Join(t.TempDir(), "auth.db"), logs: logs, log: zap.New(core),
 		cfg: authd.Config{ServiceKey: serviceKey, DeviceSealKey: sealKey, TokenKeyLife: 720 * time.Hour},
 	}
+	in.open = func(ctx context.Context) (docstore.DB, error) { return sqlite.Open(ctx, in.file) }
+	return in
 }
 
 // start runs the daemon until the test ends, or stop is called.
@@ -72,12 +77,16 @@ func (in *installation) start() *installation {
 	in.setupToken = ""
 	go func() {
 		ended <- func() error {
-			conn, err := bus.Connect(ctx, in.nats.Options(flow.Auth))
+			options := in.nats.Options(flow.Auth)
+			if in.wire != nil {
+				options.URL = in.wire.url
+			}
+			conn, err := bus.Connect(ctx, options)
 			if err != nil {
 				return err
 			}
 			defer conn.Close()
-			db, err := sqlite.Open(ctx, in.file)
+			db, err := in.open(ctx)
 			if err != nil {
 				return err
 			}

@@ -128,6 +128,27 @@ type Membership struct {
 // Name defines model for Name.
 type Name = string
 
+// Network defines model for Network.
+type Network struct {
+	// Password Empty for an open network.
+	Password string `json:"password"`
+	Ssid     string `json:"ssid"`
+}
+
+// NetworkName defines model for NetworkName.
+type NetworkName struct {
+	Ssid string `json:"ssid"`
+}
+
+// NewNetwork defines model for NewNetwork.
+type NewNetwork struct {
+	// Password Empty for an open network, else 8 to 63 bytes or 64 hexadecimal digits. Left out, the password stays that is stored with this ssid.
+	Password *string `json:"password,omitempty"`
+
+	// Ssid 1 to 32 bytes.
+	Ssid string `json:"ssid"`
+}
+
 // NewPassword defines model for NewPassword.
 type NewPassword = string
 
@@ -137,6 +158,12 @@ type NewProduct struct {
 	Key      string  `json:"key"`
 	Password string  `json:"password"`
 	Product  Product `json:"product"`
+}
+
+// NewWiFi defines model for NewWiFi.
+type NewWiFi struct {
+	// Networks In the order in which devices try them.
+	Networks []NewNetwork `json:"networks"`
 }
 
 // Problem RFC 9457 problem; code is stable, detail is for people.
@@ -164,6 +191,19 @@ type Product struct {
 // ProductID defines model for ProductID.
 type ProductID = string
 
+// Provisioning defines model for Provisioning.
+type Provisioning struct {
+	Device string `json:"device"`
+
+	// Key The device key.
+	Key       string    `json:"key"`
+	ProductId ProductID `json:"product_id"`
+
+	// Wifi The product's own networks, or the workspace's where it has none.
+	Wifi      []Network `json:"wifi"`
+	Workspace string    `json:"workspace"`
+}
+
 // PublicKey An Ed25519 key as a JWK.
 type PublicKey struct {
 	Alg string `json:"alg"`
@@ -187,6 +227,12 @@ type Token struct {
 	UsedAt    *time.Time `json:"used_at,omitempty"`
 }
 
+// WiFi defines model for WiFi.
+type WiFi struct {
+	// Networks In the order in which devices try them.
+	Networks []NetworkName `json:"networks"`
+}
+
 // After defines model for After.
 type After = string
 
@@ -198,6 +244,9 @@ type Limit = int
 
 // User defines model for User.
 type User = string
+
+// Networks defines model for Networks.
+type Networks = WiFi
 
 // Session defines model for Session.
 type Session struct {
@@ -299,11 +348,17 @@ type CreateProductsJSONRequestBody CreateProductsJSONBody
 // SetProductPasswordJSONRequestBody defines body for SetProductPassword for application/json ContentType.
 type SetProductPasswordJSONRequestBody SetProductPasswordJSONBody
 
+// SetProductWifiJSONRequestBody defines body for SetProductWifi for application/json ContentType.
+type SetProductWifiJSONRequestBody = NewWiFi
+
 // SetupJSONRequestBody defines body for Setup for application/json ContentType.
 type SetupJSONRequestBody SetupJSONBody
 
 // CreateTokenJSONRequestBody defines body for CreateToken for application/json ContentType.
 type CreateTokenJSONRequestBody CreateTokenJSONBody
+
+// SetWifiJSONRequestBody defines body for SetWifi for application/json ContentType.
+type SetWifiJSONRequestBody = NewWiFi
 
 // CreateWorkspaceJSONRequestBody defines body for CreateWorkspace for application/json ContentType.
 type CreateWorkspaceJSONRequestBody CreateWorkspaceJSONBody
@@ -361,6 +416,15 @@ type ServerInterface interface {
 
 	// (PUT /products/{device}/password)
 	SetProductPassword(ctx echo.Context, device DeviceID) error
+	// ProvisionProduct What auth knows of what a device is given over the cable, with a new device key; the old one is void. Maintainers, and the product itself.
+	// (POST /products/{device}/provisioning)
+	ProvisionProduct(ctx echo.Context, device DeviceID) error
+	// GetProductWifi The Wi-Fi networks of one product; none where the workspace's count. Maintainers, and the product itself.
+	// (GET /products/{device}/wifi)
+	GetProductWifi(ctx echo.Context, device DeviceID) error
+	// SetProductWifi Set them; none, so that the workspace's count. Maintainers, and the product itself.
+	// (PUT /products/{device}/wifi)
+	SetProductWifi(ctx echo.Context, device DeviceID) error
 	// Refresh A fresh access token for the session cookie.
 	// (POST /refresh)
 	Refresh(ctx echo.Context) error
@@ -379,6 +443,12 @@ type ServerInterface interface {
 
 	// (DELETE /tokens/{token})
 	DeleteToken(ctx echo.Context, token string) error
+	// GetWifi The Wi-Fi networks of the workspace's products that have none of their own. Maintainers.
+	// (GET /wifi)
+	GetWifi(ctx echo.Context) error
+	// SetWifi Set them. Maintainers.
+	// (PUT /wifi)
+	SetWifi(ctx echo.Context) error
 
 	// (POST /workspaces)
 	CreateWorkspace(ctx echo.Context) error
@@ -607,6 +677,54 @@ func (w *ServerInterfaceWrapper) SetProductPassword(ctx echo.Context) error {
 	return err
 }
 
+// ProvisionProduct converts echo context to params.
+func (w *ServerInterfaceWrapper) ProvisionProduct(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "device" -------------
+	var device DeviceID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "device", ctx.Param("device"), &device, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter device: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ProvisionProduct(ctx, device)
+	return err
+}
+
+// GetProductWifi converts echo context to params.
+func (w *ServerInterfaceWrapper) GetProductWifi(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "device" -------------
+	var device DeviceID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "device", ctx.Param("device"), &device, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter device: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetProductWifi(ctx, device)
+	return err
+}
+
+// SetProductWifi converts echo context to params.
+func (w *ServerInterfaceWrapper) SetProductWifi(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "device" -------------
+	var device DeviceID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "device", ctx.Param("device"), &device, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter device: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.SetProductWifi(ctx, device)
+	return err
+}
+
 // Refresh converts echo context to params.
 func (w *ServerInterfaceWrapper) Refresh(ctx echo.Context) error {
 	var err error
@@ -665,6 +783,24 @@ func (w *ServerInterfaceWrapper) DeleteToken(ctx echo.Context) error {
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.DeleteToken(ctx, token)
+	return err
+}
+
+// GetWifi converts echo context to params.
+func (w *ServerInterfaceWrapper) GetWifi(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetWifi(ctx)
+	return err
+}
+
+// SetWifi converts echo context to params.
+func (w *ServerInterfaceWrapper) SetWifi(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.SetWifi(ctx)
 	return err
 }
 
@@ -747,9 +883,16 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.DELETE(options.BaseURL+"/products/:device/key", wrapper.RevokeDeviceKey, options.OperationMiddlewares["revokeDeviceKey"]...)
 	router.POST(options.BaseURL+"/products/:device/key", wrapper.RotateDeviceKey, options.OperationMiddlewares["rotateDeviceKey"]...)
 	router.PUT(options.BaseURL+"/products/:device/password", wrapper.SetProductPassword, options.OperationMiddlewares["setProductPassword"]...)
+	router.GET(options.BaseURL+"/products/:device/wifi", wrapper.GetProductWifi, options.OperationMiddlewares["getProductWifi"]...)
+	router.PUT(options.BaseURL+"/products/:device/wifi", wrapper.SetProductWifi, options.OperationMiddlewares["setProductWifi"]...)
+	router.POST(options.BaseURL+"/products/:device/provisioning", wrapper.ProvisionProduct, options.OperationMiddlewares["provisionProduct"]...)
+	router.GET(options.BaseURL+"/wifi", wrapper.GetWifi, options.OperationMiddlewares["getWifi"]...)
+	router.PUT(options.BaseURL+"/wifi", wrapper.SetWifi, options.OperationMiddlewares["setWifi"]...)
 	router.GET(options.BaseURL+"/keys", wrapper.GetKeys, options.OperationMiddlewares["getKeys"]...)
 
 }
+
+type NetworksJSONResponse WiFi
 
 type ProblemApplicationProblemPlusJSONResponse Problem
 
@@ -1417,6 +1560,124 @@ func (response SetProductPassworddefaultApplicationProblemPlusJSONResponse) Visi
 	return err
 }
 
+type ProvisionProductRequestObject struct {
+	Device DeviceID `json:"device"`
+}
+
+type ProvisionProductResponseObject interface {
+	VisitProvisionProductResponse(w http.ResponseWriter) error
+}
+
+type ProvisionProduct201JSONResponse Provisioning
+
+func (response ProvisionProduct201JSONResponse) VisitProvisionProductResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ProvisionProductdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ProvisionProductdefaultApplicationProblemPlusJSONResponse) VisitProvisionProductResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetProductWifiRequestObject struct {
+	Device DeviceID `json:"device"`
+}
+
+type GetProductWifiResponseObject interface {
+	VisitGetProductWifiResponse(w http.ResponseWriter) error
+}
+
+type GetProductWifi200JSONResponse struct{ NetworksJSONResponse }
+
+func (response GetProductWifi200JSONResponse) VisitGetProductWifiResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetProductWifidefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response GetProductWifidefaultApplicationProblemPlusJSONResponse) VisitGetProductWifiResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SetProductWifiRequestObject struct {
+	Device DeviceID `json:"device"`
+	Body   *SetProductWifiJSONRequestBody
+}
+
+type SetProductWifiResponseObject interface {
+	VisitSetProductWifiResponse(w http.ResponseWriter) error
+}
+
+type SetProductWifi200JSONResponse struct{ NetworksJSONResponse }
+
+func (response SetProductWifi200JSONResponse) VisitSetProductWifiResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SetProductWifidefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response SetProductWifidefaultApplicationProblemPlusJSONResponse) VisitSetProductWifiResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type RefreshRequestObject struct {
 }
 
@@ -1655,6 +1916,83 @@ func (response DeleteTokendefaultApplicationProblemPlusJSONResponse) VisitDelete
 	return err
 }
 
+type GetWifiRequestObject struct {
+}
+
+type GetWifiResponseObject interface {
+	VisitGetWifiResponse(w http.ResponseWriter) error
+}
+
+type GetWifi200JSONResponse struct{ NetworksJSONResponse }
+
+func (response GetWifi200JSONResponse) VisitGetWifiResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetWifidefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response GetWifidefaultApplicationProblemPlusJSONResponse) VisitGetWifiResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SetWifiRequestObject struct {
+	Body *SetWifiJSONRequestBody
+}
+
+type SetWifiResponseObject interface {
+	VisitSetWifiResponse(w http.ResponseWriter) error
+}
+
+type SetWifi200JSONResponse struct{ NetworksJSONResponse }
+
+func (response SetWifi200JSONResponse) VisitSetWifiResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SetWifidefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response SetWifidefaultApplicationProblemPlusJSONResponse) VisitSetWifiResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type CreateWorkspaceRequestObject struct {
 	Body *CreateWorkspaceJSONRequestBody
 }
@@ -1747,6 +2085,15 @@ type StrictServerInterface interface {
 
 	// (PUT /products/{device}/password)
 	SetProductPassword(ctx context.Context, request SetProductPasswordRequestObject) (SetProductPasswordResponseObject, error)
+	// ProvisionProduct What auth knows of what a device is given over the cable, with a new device key; the old one is void. Maintainers, and the product itself.
+	// (POST /products/{device}/provisioning)
+	ProvisionProduct(ctx context.Context, request ProvisionProductRequestObject) (ProvisionProductResponseObject, error)
+	// GetProductWifi The Wi-Fi networks of one product; none where the workspace's count. Maintainers, and the product itself.
+	// (GET /products/{device}/wifi)
+	GetProductWifi(ctx context.Context, request GetProductWifiRequestObject) (GetProductWifiResponseObject, error)
+	// SetProductWifi Set them; none, so that the workspace's count. Maintainers, and the product itself.
+	// (PUT /products/{device}/wifi)
+	SetProductWifi(ctx context.Context, request SetProductWifiRequestObject) (SetProductWifiResponseObject, error)
 	// Refresh A fresh access token for the session cookie.
 	// (POST /refresh)
 	Refresh(ctx context.Context, request RefreshRequestObject) (RefreshResponseObject, error)
@@ -1765,6 +2112,12 @@ type StrictServerInterface interface {
 
 	// (DELETE /tokens/{token})
 	DeleteToken(ctx context.Context, request DeleteTokenRequestObject) (DeleteTokenResponseObject, error)
+	// GetWifi The Wi-Fi networks of the workspace's products that have none of their own. Maintainers.
+	// (GET /wifi)
+	GetWifi(ctx context.Context, request GetWifiRequestObject) (GetWifiResponseObject, error)
+	// SetWifi Set them. Maintainers.
+	// (PUT /wifi)
+	SetWifi(ctx context.Context, request SetWifiRequestObject) (SetWifiResponseObject, error)
 
 	// (POST /workspaces)
 	CreateWorkspace(ctx context.Context, request CreateWorkspaceRequestObject) (CreateWorkspaceResponseObject, error)
@@ -2350,6 +2703,104 @@ func (sh *strictHandler) SetProductPassword(ctx echo.Context, device DeviceID) e
 	return nil
 }
 
+// ProvisionProduct operation middleware
+func (sh *strictHandler) ProvisionProduct(ctx echo.Context, device DeviceID) error {
+	var request ProvisionProductRequestObject
+
+	request.Device = device
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ProvisionProduct(ctx.Request().Context(), request.(ProvisionProductRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ProvisionProduct")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ProvisionProductResponseObject); ok {
+		return validResponse.VisitProvisionProductResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// GetProductWifi operation middleware
+func (sh *strictHandler) GetProductWifi(ctx echo.Context, device DeviceID) error {
+	var request GetProductWifiRequestObject
+
+	request.Device = device
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetProductWifi(ctx.Request().Context(), request.(GetProductWifiRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetProductWifi")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetProductWifiResponseObject); ok {
+		return validResponse.VisitGetProductWifiResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// SetProductWifi operation middleware
+func (sh *strictHandler) SetProductWifi(ctx echo.Context, device DeviceID) error {
+	var request SetProductWifiRequestObject
+
+	request.Device = device
+
+	var body SetProductWifiJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.SetProductWifi(ctx.Request().Context(), request.(SetProductWifiRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "SetProductWifi")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(SetProductWifiResponseObject); ok {
+		return validResponse.VisitSetProductWifiResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
 // Refresh operation middleware
 func (sh *strictHandler) Refresh(ctx echo.Context) error {
 	var request RefreshRequestObject
@@ -2536,6 +2987,75 @@ func (sh *strictHandler) DeleteToken(ctx echo.Context, token string) error {
 	return nil
 }
 
+// GetWifi operation middleware
+func (sh *strictHandler) GetWifi(ctx echo.Context) error {
+	var request GetWifiRequestObject
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetWifi(ctx.Request().Context(), request.(GetWifiRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetWifi")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetWifiResponseObject); ok {
+		return validResponse.VisitGetWifiResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// SetWifi operation middleware
+func (sh *strictHandler) SetWifi(ctx echo.Context) error {
+	var request SetWifiRequestObject
+
+	var body SetWifiJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.SetWifi(ctx.Request().Context(), request.(SetWifiRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "SetWifi")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(SetWifiResponseObject); ok {
+		return validResponse.VisitSetWifiResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
 // CreateWorkspace operation middleware
 func (sh *strictHandler) CreateWorkspace(ctx echo.Context) error {
 	var request CreateWorkspaceRequestObject
@@ -2587,48 +3107,57 @@ func (sh *strictHandler) CreateWorkspace(ctx echo.Context) error {
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"1Ft7c9s2Ev8qGFxn0l5pPZK4SeQ/Om58zfjitB4nd5m52PXA5EpERQIsAErWefTdb/AgRYkgRUuqe/kr",
-	"okEusO/f7iIPOORpxhkwJfHoAWdEkBQUCPN0OlYg9A/K8Aj/kYNY4AAzkgIeYWIWAyzDGFKi31KLTC9I",
-	"JSib4OUywGcwoyGcn5U0MqLiFYnILOMAC/gjpwIiPFIih3aaFzSlqulQiVmsEohgTPJE4dFwMAhwSu5p",
-	"mqd4dGyeKLNPw6DYiDIFExBmp3/JCvfrJ8+l4b37uZf6ZZlxJsGI9lLwuwRS/TPkTAEzLJEsS2hIFOWs",
-	"n9k3vv9dcqbXVrS/ETDGI/y3/kp3fbsq+wVds2MEMhQ00+TwCH+OiUJzYArNBWeTHl4G+CNISS39hmPU",
-	"t88Ez0AoahkhYQhS3io+BeZhPMBwn1EB8pYY0mMuUv0LR0TBkaKpVn/tGy3jdj4/ALYyLRTwBRtSa8dZ",
-	"2/ym3Iff/Q6h8onogk8mECHKeuhTDCjkfEpBIiIASVAniKBM8IkgKUrJAuUSkIoB2T2R2RMRiX4CIkAg",
-	"yqQCEvVwgGMgkfOpj6CO3hq661KtGYw+neNWr1/wCTUCTsn9BbCJivFo+Py1MeLi+XmgzVSB0Lz89uW3",
-	"62t5fX0/GBxdX98Pxzfff+OT9QeoK9U5pvm1ZkJUxWhKWaTlEOWh6vko0shrCPo7vQBMu9wXnIHQthVg",
-	"R0uTMmq78VpEegdCxjQzB6QKUrndRopvNAVHkghBFvrZerLnnIInUD0nnzPj7CmhTBFqH2YU5uZHcXjf",
-	"oedcTGVGQv8+5ept41FWr8gkn/jjYdUFjIiNAhx/1TPUdqzRd7yvS7vuN9pm9HrdbpLCSBuF2qavK/3O",
-	"MrDBdSuvLgTbLd0GzWc1VlA771Yb6HLcBtW0q3+DmaqWnG6qGvHx9Ys7ezUeuKRWPnts8heYXxIp51xE",
-	"G18/P/5h7evXDV87g68JcwqLesTQYdRGEzSFhTdcZJXj1BdXu21Je+a1TbmuQku5S2AO6pNoJSevM3H1",
-	"81v05uXxK+Ry8gkKeQSISiQVuUsgQBEoQhP9lzEXKAOeJdCz0aEiIf2Vl0v7uXdpTCGJ/HI1S4goZBCO",
-	"V7ZaFiDVbUNIloqoXFaWSvgTYEVV4j+t/cM2k7bfl3sElvsGufstKhRAFESPgg6r1FVbiom8dUbq1u44",
-	"T4Cw1nTgTMiJsIMRnp/VZFEC3Qqx0tGLYwVVflvkZOF0xXF/eLnp9VUUcHr0H3L038HRm5vVz9ujm797",
-	"wcBlfpfQ8L3Pk08Z+kf0/Ph4+EZ7ssY5BP3z8/u6lZPEHw5DMWvABQ14QS28f8+lX1H3HfKjsmKeYf26",
-	"3doSDMyxfVK/egQc8IGATwUy3t+2d4HSDcI9SObL5aMY2FBG1Qcc7mh1AP09ZWPugaUx16FXxVT+iC5N",
-	"8A0KhCoDVCZXGSC9kQyQtHWPDNDp5blF7jKoJCppoqmNgPjnhCuCSG4KwBkIWzHhoRYBz4CRjOIRftEb",
-	"9F6YRKNio+G+pqN/TMCISGvf1FTnER7hd6De6/WNuvD5YLBHMVbs2Aker3y9ho433UaT7VI/6awkQfVs",
-	"IHaFt/8UJdeVkjXAMk9TIhaOVGZOaPSB+HitzpJBGYH0juhbnaNfHQ9fBUj/ej148eq7niHZL0FpxqVH",
-	"ERcFgLSp8iceLfbQQNKhTBtuAUEtmGy4zakKOFzS86ttvXGx9Bthu9qK1sH+qr7gE11Zm3IQUXaiFSpN",
-	"Ze0K8JUiea5aNanXa8y89MMnFwN05OAzELsarTmaDaZNjv4B9nXzra0QT7fHxEQip5RNjLPMY6ICRFiE",
-	"5jEI2JPf/lp1k+Uezj/OqQrjz5XS5jA+tlNd9RX4wTuOjAMgwriKQawSF1IxUYgzU3MQZMtzxMfOMVy5",
-	"3miCF1QqVwYfNt9UNn5ER2ZrvinIdkk5ji+dH0zEyIUwLc5CdDubedAQZU6jyLFx8JzRJjqbpjYyRdsH",
-	"1UL/UbiuIaM0NCK6eNHwgLHOGlDdDk6jCKJDAI/TKCqz0QlKyRRk0eXlubYsqmIDNVGhCRtPzUtGWNpJ",
-	"Gcx76FddKkjEWbJY99T+Qy5BLG1eSkBB3cyuIOUzqFjatpT2jjOwbeuESIVMmYJCwhhXaML3cYPKTOiL",
-	"/8vVK30zNFneBA0pAVwgurKA/zAOtLNt72HTgyew6bcxYZPdrdpYnCuDjragYNdbOCwY3hnU7th12Wi5",
-	"1iFfufxMIpnkk56p41saKd27tmudna8NfVNmqynHRGCDnAaMOpZlgjIFkQEnSqKE3EFyYsJdAaElmCBJ",
-	"VEHhmdQBSD9prqsRsCjLW8HKZfHSY6OPnVgvg60v2imyjlMHhEMM7lVbD/ERtXnRz96ClErCXaBSIdVG",
-	"rBSgu0WhQXR+dnDo9Na0dyrKPVCY8UnXP+jZHJbsWoe/DP6cRnGFhq8XmZL7c8vgcOBmPcXzfoZyWATX",
-	"QT3bkOufYf+nSeJMPw0QF4hpxHSACHoFEyoViLLliL61nUT5XQ8VGFyiBMYK8VyZ6wQpicDU4jLWgdLg",
-	"Sc60CxKpYy6QMF4bnK0Fz/6DXWpFkGfm75flBKwbhLQdAh3np7CweYCqPSJBU0+k8VyHA1aroWDNFH5l",
-	"sLrC8ETIuLwMtbzx6rJfDlCbKoIZn4Kl8t7Mi7r1uZwVpWSBdC0gMyBTRNgCpVzAX8F9U3q44oqoNgaH",
-	"+7XGO8yHvJNhf5/beuX+5aYuFSueboEVT6Ki3TPjNOqhj+thoike9Kv5ax8FNRRvzqUuV8P0J60UXm5D",
-	"5HsCb48HuRrsxITEYmxkQvjeTWMBYwEybi7KrtwLf22BcIrMKdavuY25WKsAbKfemaUElWdtDfGP5oUD",
-	"Y2+IIPLN9jdMxL3Yxc0/x2D6sFShiJsxxN7CPONgB5XmeiBJEsMdkoomCdJHM3Y2pkIqRKKUMiqVIIqL",
-	"H3EjrF5J86vpRpbXRR85Jlur71v304C/diXF3QqtDcmCvQcFw6f0yA9katuNHjuxA55VRefalaDTiZnL",
-	"Owc21br1YDEz2NUU+c6D7Yy1tUb/ZF85qBOvtu1UKNirFdtqBEe0a14PSZKAeCYrNwMQZU80XLAV8idn",
-	"p4dx6F1ujRT18nYX22OyUL378fRlqYRQgL9dU0anDsbXEGIc9U4TLBJB0U7TH5l7hTW4tzvMsDbcfzD/",
-	"dqgYV9a3DRv9W0PTgxUQnv9moSqO0O3/WZjSanXhpxlbWU87/HC6u+f4vOH/Y75mr8y3WaoNkojPdXDc",
-	"vYQ2ac3kH2sCuUjwCPdJRvskV3F/NtTF8v8CAAD//w==",
+	"5Ftrc9s21v4rGL6dafuWlizHudT+0HGTpuON03qc7HpmEzcDi0ciKhJgAVCyNqP/voMD8CIRlKhL3Wb2",
+	"kyUTBHDuz7noczAUaSY4cK2Cs89BRiVNQYPEbxcjDdJ8YDw4C/7IQc6DMOA0heAsoPgwDNQwhpSaVXqe",
+	"mQdKS8bHwWIRBq9gyoZw+arcI6M6rraI8HEQBhL+yJmEKDjTMof1e16xlOm2SyX4sL5BBCOaJzo4Gxwf",
+	"h0FKH1iap8HZU/zGuP02CIuDGNcwBokn/VPVqF++ea6Q9u73XpjFKhNcAbL2F9AzISf4eSi4Bo400SxL",
+	"2JBqJnj/dyW4+V+16VcSRsFZ8H/9Smh9+1T1b9lrZs+JQA0ly8wewVnwPgbC3WE9ck2VmgkZKUKl+f8U",
+	"JFGxmPFesAiDaynuE0jX3CmzK77b7m7Fvp7r3cZUkxlwTWZS8DFe4x0oxez+nVmTSZGB1Mxylw6HoNQn",
+	"LSbAPdIIA3jImAT1ieLWIyFT8ymIqIYjzVKjk413jODX0/kWAivoQis+BLjV0nWWDr8rzxH3v8NQ+1h0",
+	"JcZjiAjjPWKEORRiwsAKUIE+J5RkUowlTUlK5yRXQHQMxJ5J8ExCFfkRqARJGFcaaNQLwiAGGjlDfwf6",
+	"6CXuu8zVhhab2zlqzfMrMWbI4JQ+XAEf6zg4G5y8QMsqvp+ExnY0SEPLbx9++/hRffz4cHx89PHjw2B0",
+	"991XPl6/haZQnbfAT0sqxHRMJoxHhg9RPtQ9344s8iqCec88AG78wIcgA2l0KwzcXmYrFNudVyPSe5Aq",
+	"ZhlekGlI1WYdKd4xO7gtqZR0br5b9+K5pxQJ1O8pZhw9UEoZ15TZL1MGM/xQXN53afQEGR36zymffmq9",
+	"SrVEJfnY76TrJoAsRgE4+up3aJzY2N/Rvsztpt0YnTHPm3qTFEraytR18roxaxah9fgbaXVxwR7pDmi/",
+	"K2pB474bdaDLdVtEs178K8TUpeRkU5eIj65f3N3r/sBF2vK7RyddNGzyInPxqmn1P6WZnpORkIRyIjLg",
+	"RZTzWr9SXvtfIRhXhdWhXgrtKQWhy9fd4hj/3rNDciIkkCggL4gW5NkTcj/XoIiQ5NkpieGBRjBkKU1I",
+	"xMZMqx65gpEmItchxo/iPKI0nSuiTZxmiigtJERkZnyujs0/FMNoUpP4s9M1Eli++8Dc7cmJvdvKNk9O",
+	"NujNFmy9rnGvdsTJ02dLZ7zw6ubs2rnThlAmMG/SZIK0jVVkAnOvOtaF2XxYnbYBVOGyVTZUgas8JcSL",
+	"trAGgWPTCdXw6TJ5lxz1Q8gI4QSZxWwYO4IV0XJuHqeG7E7xsKbzCxT/pX3rdDU4rpBZXtBHVg3ILl/+",
+	"5vVL8v3p0+fEAdlzMhQRWMWm9wmEJAJNWWL+YywqA5El0LMhtcYe85ZXePZ176MRgyTyqws+IlQTzFW8",
+	"KmNoB6U/teAYpanOVe1RmciEgWY68d/W/mOTv7Lvl2eElvoWvvsNZSiBaoi2wtsV3ms8iqn65GzPPbsX",
+	"IgHK12IoZxmOhR1s6/JVgxdlylrbrIyOxbXCOr1r+GQT4xXPuezy6tD54ujf9Og/x0ff31UfPx3d/b8X",
+	"QV9LMWUmjTLf12DpJiLe1aftwt0wmLER85/nNvxaETErY5oKTQQzDqhEJ18rMotBAmGaxFQRLjhs4X5K",
+	"37OKxXdESn4NsWqBxHoVIr9P2PCNj/UXnPwUnTx9OvjesN6kcpT84/ZN0yfRxI/4hnLakvq0pER67v1/",
+	"rvwK89AhBdDWKKaBWW6PthuGeG0fS262yHh8ec77Ivnf3xPtUi1oYe5BwH2utiJgRRh1j+VSqw3u6i+H",
+	"CBXkXuwOC8xSxkfCU0GIhQn4Bs/+QK4x5IeF+1Fh5WlUSAzDVEiULVGpkFxcX9oiiwprHhKxrIu7wetE",
+	"aEpojgXEKUjlsK8hxuB1mrHgLHjSO+49QdSmY2RJ3+xjPowBRW14j+Wvyyg4C34G/cY8X6krnhwf71E3",
+	"K07sJJbKZ20SCm7bpdRl3L4C3bPh3xVu/bcoqa5VF8NA5WlK5byIIHhDlAcRo6WSmApLT2pOJN8YZPj8",
+	"6eB5SMynF8dPnn/bwy37Zf0gE8ojiKsi17cA7UcRzfeQQNKhojbYkFGsSXA2JlFF5WJNDrz8ipY5LPxK",
+	"uF5sRZV3f1FfiTGhxFbuCOPnRqAKPZCrlVaCFLleK0nzvEHMqR+fOB9gPIeYgtxVafFqNii0Gfpb2NfM",
+	"N1atPYV59IlUTRgfo7HMYqpDQnlk4dae9PaX4FWWeyh/N2N6GN/WsNVhbGwnYPcF2MHPgqABEMqFjkFW",
+	"gcuWbwTHTJcSW0klYuQMw1VWW1XwiintKpaHjTe1g7conm+MN8W2XUKOo8vEB/QYuZTYjSpYt7Oahy1e",
+	"5iKKHBkHjxnrWGfD1Eqk2FCYKatmW+HTlojSUjPuYkWDA/o6q0BNPbiIIogOATwuoqiMRuckpRNQRUNO",
+	"5EazytJpWWK16atZhMwyRsph1iO/mpRHEcGT+bKl9j/nCuTCxqUENDTV7AZSMYWapm0KaT+btBk7jAlV",
+	"mmC6RYaUc6HJWOxjBrWZgg/+N6slfWy6L+7ClpAAzhHd2MTlMAa0s27vodPHj6DTL2PKx7trNWqcS4OO",
+	"NqBgV9M5LBjeGdTuXo2qQ4Mm5KvXnFSSjz2Nj23Adr1stFQt+tLQN+M2m3JEhNbJzVzPKJOMa4gQnGhF",
+	"EnoPyTm6uwJCKwDXYlou+mVSGKrrHrBIy9eCleti0bbex048LcKNC+0UkvFTB4RDHB70usr1Frl50Rza",
+	"gJTKjbtApYKrrVgpJPfzQoLk8tXBodNLLFPVhHsgN+Pjrr8nv9rX3jUPPw3/nPZEbQ9fIa9qrw2OXVu+",
+	"+L6fohwWwXUQzybk+mfo/0WSONVPsQthGw37e9AbGDOlQZYlR/KNq5V+W5/YS1x/Hie/UhoB5uI4vWfx",
+	"pODGBKkyPhdoWXG1HZsl59n/bB+tRZCv8P/XZTu5G4S0FQLj5ycwt3GA6T08QVtNpPVehwNWVYe9oQq/",
+	"cqimzR4JGZfDtIs7ryz7ZeeuLSOYignYXd5gO6pbnctpUUrnxOQCKgM6IZTPSSok/BXUt4WHG6GpXkfg",
+	"YL/SeIc+l3fMwl/ntla5f7ppUsWapVtgJZKoKPdMBYt65N2ym2jzB/16/NpHQC3JmzOp62oy5VEzhdNN",
+	"iHxP4O2xIJeDnaNLLNpG6ML3Lhp7pLfa9D+0iZVTBa3ud3BI91sR4zGiS01ikUSGq0NpK/7UBkcbE7mw",
+	"dRVIFFiroFzNQOKQwEs6jOHopeBaioRwcYSDbYcwSJxop7mOyYSLGYJlTIRoYaRMkTGbAkcFsEDajh5h",
+	"sKTd7Plt2QVXNuLqamLCqBoko1YbL0YuNoTWW7Nsl9yy/G3DYbp4t+zoNSvnPww/RRV9zxGF1Spo9RQd",
+	"C25deRX+if6uZOVuvm4D2K1++nGAwsABhfcONIJlK6OQKGFNdC8xGZWWMJKg4vZq1I1b8NdWRi4I3mL5",
+	"pxgjN75UlD5si9IRpkDn2TrTfIcLDlx0gAgi3yhdY7QCF3bBN7cxYAOKaRIJ7L/uzcxXAuyEBv6EhSYJ",
+	"UkeUZklCzNUwwI6YVJrQKGWcKS2pFvKHoLWeUHHzi2nDlD9p2nI+YKmwufY8nLJZnQB1v1xqTAeEe3dI",
+	"B49pkW/pxEYJj57YznZVynJ9GjDRBgernAGXLkyBnGLSjtVNZ8F2uGRtcfK9XXJQI66O7VQhsbNxm4oj",
+	"btOuCc2QJgnIr1VtJIow/khdVVsafO/09DAGvcvYX1Eo3Gxie7RU68N7j1+Ps3DbP09eeKcOytfiYtzu",
+	"nVr3NIKij2BewjH+Rp67e35ldbj/Gf92KJVV2rcpKfyXwfAHq5x4fp+sa4bQ7QfKWFPalBn8fVOCVUxZ",
+	"llLRXcd0CjZRsEuZJGLGlyCnzQBaYPz/Nn5f5RNqSjkT247CrU8+/PxWdx/r85t/jxEU+wPgdT7NhlOj",
+	"p2qfCjqKFJGKdRa5TIKzoE8z1qe5jvvTQbC4W/w3AAD//w==",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

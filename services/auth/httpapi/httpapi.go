@@ -21,9 +21,12 @@ type API struct {
 	Members  *auth.Members
 	Tokens   *auth.Tokens
 	Products *auth.Products
-	Keyring  *auth.Keyring
-	Gate     *auth.Gate
-	Cookies  Cookies
+	WiFi     *auth.WiFi
+	// Provisioning is the one place that tells Wi-Fi passwords.
+	Provisioning *auth.Provisioning
+	Keyring      *auth.Keyring
+	Gate         *auth.Gate
+	Cookies      Cookies
 	// TrustedProxies are the networks whose X-Forwarded-Proto is believed.
 	TrustedProxies []netip.Prefix
 }
