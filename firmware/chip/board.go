@@ -1,0 +1,514 @@
+package chip
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// pins are how many there are.
+const pins = 40
+
+const (
+	defaultBaud     = 115200
+	defaultPause    = 100 * time.Millisecond
+	defaultMaxPause = 5 * time.Second
+	calm            = 10 * time.Second // a start that lives so long is no panic in a row
+
+	startTimeout = 30 * time.Second
+	longestDog   = 3600 // seconds
+)
+
+// The statuses with which a process ends.
+const (
+	statusRestart  = 64
+	statusSleep    = 65
+	statusBrownout = 66
+	statusPowerCut = 99
+)
+
+// Board is a virtual board. Its methods may be called from any goroutine.
+type Board struct {
+	cfg    Config
+	root   *os.Root
+	serial *serial
+	calls  chan func(*machine)
+	stop   func()
+	done   chan struct{}
+
+	mu    sync.Mutex
+	state State
+}
+
+func (s State) clone() State {
+	s.Pins = slices.Clone(s.Pins)
+	return s
+}
+
+// Open takes a board in hand; it has no power yet. Close it.
+func Open(cfg Config) (*Board, error) {
+	if cfg.Start == nil {
+		cfg.Start = Direct{}.Start
+	}
+	if cfg.Network == "" {
+		cfg.Network = NetworkDirect
+	}
+	if cfg.Event == nil {
+		cfg.Event = func(Event) {}
+	}
+	cfg.Pause = cmp.Or(cfg.Pause, defaultPause)
+	cfg.MaxPause = max(cfg.Pause, cmp.Or(cfg.MaxPause, defaultMaxPause))
+	root, err := os.OpenRoot(cfg.Dir)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := root.Stat(fuseFile); err != nil {
+		root.Close()
+		return nil, fmt.Errorf("chip: %s is no board's folder: %w", cfg.Dir, err)
+	}
+	if err := makeFolders(root); err != nil {
+		root.Close()
+		return nil, err
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	b := &Board{
+		cfg: cfg, root: root, serial: newSerial(cfg.Serial, cfg.Baud),
+		calls: make(chan func(*machine)), stop: stop, done: make(chan struct{}),
+		state: State{Phase: PhaseOff},
+	}
+	m := &machine{Board: b, phase: PhaseOff, pins: map[int]Pin{}, inputs: map[int]int{}, radio: true, timer: time.NewTimer(0)}
+	go m.run(ctx)
+	return b, nil
+}
+
+// call has the machine do something, and waits until it says that it is done.
+func (b *Board) call(ctx context.Context, do func(m *machine, done func(error))) error {
+	result := make(chan error, 1)
+	ask := func(m *machine) { do(m, func(err error) { result <- err }) }
+	select {
+	case b.calls <- ask:
+	case <-b.done:
+		return ErrClosed
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	select {
+	case err := <-result:
+		return err
+	case <-b.done:
+		return ErrClosed
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// held does something while the chip is held in reset.
+func (b *Board) held(ctx context.Context, do func() error) error {
+	return b.call(ctx, func(m *machine, done func(error)) {
+		m.halt(func() {
+			err := do()
+			if m.phase != PhaseOff {
+				m.schedule(ResetExternal, 0)
+			}
+			done(err)
+		})
+	})
+}
+
+// machine is the board's inside. One goroutine has it to itself.
+type machine struct {
+	*Board
+	phase  Phase
+	starts int
+	reset  Reset
+	slot   int
+	pins   map[int]Pin
+
+	inputs map[int]int
+	radio  bool
+	cut    *int64 // for the next start
+
+	timer  *time.Timer // of the phase: the pause, the watchdog, the sleep
+	dog    time.Duration
+	sleep  *wakeup
+	panics int // in a row
+
+	process *running
+	then    []func() // what waits for the end of the process
+}
+
+// running is a process and our ends of it.
+type running struct {
+	Process
+	control *os.File
+	since   time.Time
+	lines   chan string
+	ended   chan Exit
+	ending  bool
+	noisy   bool // it tells every write
+}
+
+// wakeup is what ends a deep sleep.
+type wakeup struct {
+	after      time.Duration // 0: no timer
+	pin, level int           // pin -1: none
+}
+
+// run is the machine's goroutine.
+func (m *machine) run(ctx context.Context) {
+	defer close(m.done)
+	defer m.root.Close()
+	m.disarm()
+	for {
+		var lines <-chan string
+		var ended <-chan Exit
+		if m.process != nil {
+			lines, ended = m.process.lines, m.process.ended
+		}
+		select {
+		case <-ctx.Done():
+			if m.process != nil {
+				m.kill()
+				m.drain()
+			}
+			m.enter(PhaseOff)
+			return
+		case ask := <-m.calls:
+			ask(m)
+		case <-m.timer.C:
+			m.timeout()
+		case line := <-lines:
+			m.obey(line)
+		case exit := <-ended:
+			m.end(exit)
+		}
+	}
+}
+
+// drain waits for the end of a process that nobody asks anything more.
+func (m *machine) drain() {
+	for {
+		select {
+		case <-m.process.lines:
+		case exit := <-m.process.ended:
+			m.tell(Event{Kind: Stopped, Exit: exit})
+			m.process = nil
+			return
+		}
+	}
+}
+
+func (m *machine) tell(e Event) {
+	e.Start = m.starts
+	m.cfg.Event(e)
+}
+
+func (m *machine) disarm() { m.timer.Stop() }
+
+// enter changes the phase; whatever the old one waited for, it waits no more.
+func (m *machine) enter(p Phase) {
+	m.disarm()
+	m.phase = p
+	m.show()
+}
+
+// show brings the state that others see up to date.
+func (m *machine) show() {
+	pins := make([]Pin, 0, len(m.pins))
+	for _, p := range m.pins {
+		pins = append(pins, p)
+	}
+	slices.SortFunc(pins, func(a, b Pin) int { return a.Number - b.Number })
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.state = State{Phase: m.phase, Starts: m.starts, Reset: m.reset, Pins: pins}
+	if m.starts > 0 {
+		m.state.Slot = slotNames[m.slot]
+	}
+}
+
+// schedule starts the board after the pause, or after a longer one.
+func (m *machine) schedule(reason Reset, pause time.Duration) {
+	m.reset = reason
+	if reason != ResetCrash && reason != ResetWatchdog {
+		m.panics = 0
+	}
+	m.enter(PhaseStarting)
+	m.timer.Reset(max(pause, m.cfg.Pause))
+}
+
+// halt ends what runs, and does something when it is gone.
+func (m *machine) halt(then func()) {
+	if m.process == nil {
+		m.disarm()
+		then()
+		return
+	}
+	m.then = append(m.then, then)
+	m.kill()
+}
+
+// after does something at once, or where a process is about to be gone, when it is.
+func (m *machine) after(do func()) {
+	if m.process == nil || !m.process.ending {
+		do()
+		return
+	}
+	m.then = append(m.then, do)
+}
+
+func (m *machine) kill() {
+	m.process.ending = true
+	m.disarm()
+	m.process.Kill()
+}
+
+func (m *machine) timeout() {
+	switch m.phase {
+	case PhaseStarting:
+		m.start()
+	case PhaseSleeping:
+		m.schedule(ResetSleep, 0)
+	case PhaseRunning:
+		m.tell(Event{Kind: Watchdog})
+		m.halt(func() {
+			m.serial.print(fmt.Sprintf("\r\nwatchdog: not fed for %v\r\n", m.dog))
+			m.panicked(ResetWatchdog)
+		})
+	}
+}
+
+// panicked starts the board again, later each time.
+func (m *machine) panicked(reason Reset) {
+	pause := m.cfg.Pause << min(m.panics, 16)
+	panics := m.panics + 1
+	m.schedule(reason, min(pause, m.cfg.MaxPause))
+	m.panics = panics
+}
+
+// start is the boot ROM, the bootloader, and the jump into the image.
+func (m *machine) start() {
+	if m.reset != ResetSleep {
+		if err := m.root.Remove(rtcFile); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			_ = m.root.RemoveAll(rtcFile) // a folder, which the sketch made
+		}
+	}
+	m.starts++
+	m.pins = map[int]Pin{}
+	slot, executable, err := boot(m.root)
+	if err != nil {
+		m.serial.print("\r\nno image that starts; waiting for the cable\r\n")
+		m.enter(PhaseWaiting)
+		m.tell(Event{Kind: Waiting, Err: err})
+		return
+	}
+	m.slot = slot
+	m.dog, m.sleep = 0, nil
+	m.enter(PhaseRunning)
+	m.tell(Event{Kind: Started, Reset: m.reset, Slot: slotNames[slot]})
+	if err := m.launch(executable); err != nil {
+		m.tell(Event{Kind: Stopped, Err: err})
+		m.panicked(ResetCrash)
+	}
+}
+
+func (m *machine) launch(executable []byte) (err error) {
+	program, err := sealed(executable)
+	if err != nil {
+		return err
+	}
+	defer program.Close()
+	control, theirs, err := socketpair()
+	if err != nil {
+		return err
+	}
+	defer theirs.Close()
+	// In the socket before the process is: what is wired to it, and the air around it.
+	for pin, value := range m.inputs {
+		write(control, pinLine(pin, value))
+	}
+	if !m.radio {
+		write(control, radioLine(false))
+	}
+	stdin, stdout, err := m.serial.plug()
+	if err != nil {
+		control.Close()
+		return err
+	}
+	defer stdin.Close()
+	defer stdout.Close()
+
+	ctx, cancel := context.WithTimeout(context.Background(), startTimeout)
+	defer cancel()
+	process, err := m.cfg.Start(ctx, Exec{
+		Dir: m.cfg.Dir, Env: m.env(), Program: program, Stdin: stdin, Serial: stdout, Control: theirs,
+	})
+	if err != nil {
+		control.Close()
+		m.serial.unplug()
+		return err
+	}
+	r := &running{
+		Process: process, control: control, since: time.Now(), lines: make(chan string), ended: make(chan Exit), noisy: m.cut != nil,
+	}
+	m.cut = nil
+	m.process = r
+	go r.watch(m.serial)
+	return nil
+}
+
+// env is what the process is told.
+func (m *machine) env() []string {
+	env := []string{"BOARD_SLOT=" + slotNames[m.slot], "BOARD_RESET=" + string(m.reset), "BOARD_NET=" + string(m.cfg.Network)}
+	if m.cut != nil {
+		at := uint64(*m.cut)
+		if *m.cut < 0 {
+			at = 1 << 62
+		}
+		env = append(env, "BOARD_CUT="+strconv.FormatUint(at, 10))
+	}
+	if m.cfg.Clock != nil {
+		env = append(env, "BOARD_TIME="+strconv.FormatInt(m.cfg.Clock().Unix(), 10))
+	}
+	if len(m.cfg.WiFi) > 0 {
+		var air strings.Builder
+		for _, w := range m.cfg.WiFi {
+			air.WriteString(w.SSID + "\t" + w.Password + "\n")
+		}
+		env = append(env, "BOARD_WIFI="+air.String())
+	}
+	return env
+}
+
+// watch reads the control line, and then tells of the end: when it does, every line
+// was heard and every byte printed.
+func (r *running) watch(s *serial) {
+	heard := make(chan struct{})
+	go func() {
+		defer close(heard)
+		readLines(r.control, r.lines, r.noisy)
+	}()
+	exit := r.Wait()
+	_ = r.control.SetReadDeadline(time.Now().Add(time.Second)) // something may have escaped with the other end
+	<-heard
+	r.control.Close()
+	s.unplug()
+	r.ended <- exit
+}
+
+// end is what follows the end of the process.
+func (m *machine) end(exit Exit) {
+	r := m.process
+	m.process = nil
+	m.disarm()
+	m.tell(Event{Kind: Stopped, Exit: exit})
+	if len(m.then) > 0 {
+		then := m.then
+		m.then = nil
+		for _, do := range then {
+			do()
+		}
+		return
+	}
+	if time.Since(r.since) >= calm {
+		m.panics = 0
+	}
+	switch {
+	case exit.Signal == 0 && exit.Status == statusRestart:
+		m.schedule(ResetSoftware, 0)
+	case exit.Signal == 0 && exit.Status == statusPowerCut:
+		m.schedule(ResetPower, 0)
+	case exit.Signal == 0 && exit.Status == statusBrownout:
+		m.schedule(ResetBrownout, 0)
+	case exit.Signal == 0 && exit.Status == statusSleep:
+		m.fallAsleep()
+	case exit.Signal != 0:
+		m.serial.print(fmt.Sprintf("\r\npanic: %v\r\n", exit.Signal))
+		m.panicked(ResetCrash)
+	default:
+		m.serial.print(fmt.Sprintf("\r\npanic: the program ended with status %d\r\n", exit.Status))
+		m.panicked(ResetCrash)
+	}
+}
+
+func (m *machine) fallAsleep() {
+	m.enter(PhaseSleeping)
+	m.tell(Event{Kind: Slept})
+	if m.sleep == nil {
+		return
+	}
+	if m.sleep.after > 0 {
+		m.timer.Reset(m.sleep.after)
+	}
+	m.wake()
+}
+
+// wake ends a sleep whose pin has its level. A pin that nobody touched is pulled up.
+func (m *machine) wake() {
+	if m.phase != PhaseSleeping || m.sleep == nil || m.sleep.pin < 0 {
+		return
+	}
+	level, set := m.inputs[m.sleep.pin]
+	if !set {
+		level = 1
+	}
+	if (level != 0) == (m.sleep.level != 0) {
+		m.schedule(ResetSleep, 0)
+	}
+}
+
+func (m *machine) setInput(pin, value int) {
+	m.inputs[pin] = value
+	if m.process != nil {
+		write(m.process.control, pinLine(pin, value))
+	}
+	m.wake()
+}
+
+func (m *machine) setRadio(on bool) {
+	m.radio = on
+	if m.process != nil {
+		write(m.process.control, radioLine(on))
+	}
+}
+
+// sealed puts an executable into memory where nobody can change it.
+func sealed(executable []byte) (*os.File, error) {
+	fd, err := unix.MemfdCreate("sketch", unix.MFD_CLOEXEC|unix.MFD_ALLOW_SEALING)
+	if err != nil {
+		return nil, err
+	}
+	f := os.NewFile(uintptr(fd), "sketch")
+	if _, err := f.Write(executable); err != nil {
+		f.Close()
+		return nil, err
+	}
+	if _, err := unix.FcntlInt(f.Fd(), unix.F_ADD_SEALS, unix.F_SEAL_WRITE|unix.F_SEAL_GROW|unix.F_SEAL_SHRINK|unix.F_SEAL_SEAL); err != nil {
+		f.Close()
+		return nil, err
+	}
+	return f, nil
+}
+
+// socketpair gives our end, which does not block, and the process's, which does.
+func socketpair() (ours, theirs *os.File, err error) {
+	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := syscall.SetNonblock(fds[0], true); err != nil {
+		return nil, nil, errors.Join(err, unix.Close(fds[0]), unix.Close(fds[1]))
+	}
+	return os.NewFile(uintptr(fds[0]), "control"), os.NewFile(uintptr(fds[1]), "control"), nil
+}

@@ -1,0 +1,7 @@
+module github.com/flota/flota/firmware/chip
+
+go 1.26.0
+
+require golang.org/x/sys v0.49.0
+
+replace github.com/flota/flota/pkg => ../../pkg
