@@ -103,7 +103,7 @@ func newWork(t *testing.T, s *product, prefix string) *work {
 	for i := range 8 {
 		bot := s.register(fmt.Sprintf("%s_%03d", prefix, i))
 		w.bots = append(w.bots, bot.Product.Device)
-		device, err := solotest.RunDevices(t.Context(), []simulator.Provision{s.provision(bot, blinkBoard)}, nil, simulator.Options{
+		device, err := solotest.RunDevices(t.Context(), []deviceproto.Provision{s.provision(bot, blinkBoard)}, nil, simulator.Options{
 			Poll: 100 * time.Millisecond, HTTP: &http.Client{Transport: sender{w.reports, bot.Product.Device}},
 		})
 		require.NoError(t, err)

@@ -12,6 +12,7 @@ import (
 
 	"github.com/flota/flota/deploy/solo/solotest"
 	"github.com/flota/flota/firmware/simulator"
+	"github.com/flota/flota/pkg/deviceproto"
 	"github.com/flota/flota/pkg/fault"
 	authapi "github.com/flota/flota/services/auth/httpapi"
 	editorapi "github.com/flota/flota/services/editor/httpapi"
@@ -53,7 +54,7 @@ func TestAProductsSession(t *testing.T) {
 	_, err = holder.Output(ctx, build.Id, app.Name)
 	require.NoError(t, err)
 
-	devices, err := solotest.RunDevices(ctx, []simulator.Provision{provision}, nil, simulator.Options{Poll: 100 * time.Millisecond})
+	devices, err := solotest.RunDevices(ctx, []deviceproto.Provision{provision}, nil, simulator.Options{Poll: 100 * time.Millisecond})
 	require.NoError(t, err)
 	defer func() { require.NoError(t, devices.Stop()) }()
 	_, err = holder.Deploy(ctx, solotest.DeployWish{Device: mine.Product.Device, Build: build.Id})

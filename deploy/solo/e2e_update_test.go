@@ -15,6 +15,7 @@ import (
 
 	"github.com/flota/flota/deploy/solo/solotest"
 	"github.com/flota/flota/firmware/simulator"
+	"github.com/flota/flota/pkg/deviceproto"
 	authapi "github.com/flota/flota/services/auth/httpapi"
 	editorapi "github.com/flota/flota/services/editor/httpapi"
 	fleetapi "github.com/flota/flota/services/fleet/httpapi"
@@ -99,7 +100,7 @@ func TestABadImageRollsBack(t *testing.T) {
 	judge, err := simulator.Faults(badApp.Sha256 + "=crash")
 	require.NoError(t, err)
 	disk := simulator.Disk{Dir: filepath.Join(t.TempDir(), "bot_001")}
-	devices, err := solotest.RunDevices(ctx, []simulator.Provision{s.provision(product, blinkBoard)},
+	devices, err := solotest.RunDevices(ctx, []deviceproto.Provision{s.provision(product, blinkBoard)},
 		map[string]simulator.Storage{"bot_001": disk}, simulator.Options{Poll: 100 * time.Millisecond, Judge: judge, Print: func(line string) { t.Log(line) }})
 	require.NoError(t, err)
 
@@ -159,7 +160,7 @@ func (p *product) register(productID string) authapi.NewProduct {
 	return made[0]
 }
 
-func (p *product) provision(device authapi.NewProduct, board string) simulator.Provision {
+func (p *product) provision(device authapi.NewProduct, board string) deviceproto.Provision {
 	p.t.Helper()
 	provision, err := p.admin.Provision(p.t.Context(), device, board)
 	require.NoError(p.t, err)

@@ -15,6 +15,7 @@ import (
 
 	"github.com/flota/flota/deploy/solo/solotest"
 	"github.com/flota/flota/firmware/simulator"
+	"github.com/flota/flota/pkg/deviceproto"
 	"github.com/flota/flota/pkg/flow"
 	editorapi "github.com/flota/flota/services/editor/httpapi"
 	fleetapi "github.com/flota/flota/services/fleet/httpapi"
@@ -77,7 +78,7 @@ func (i *installation) firstUpdate(t *testing.T) {
 	require.NoError(t, err)
 	bot := i.register("bot_001")
 	disk := simulator.Disk{Dir: t.TempDir()}
-	devices, err := solotest.RunDevices(ctx, []simulator.Provision{i.provision(bot, blinkBoard)},
+	devices, err := solotest.RunDevices(ctx, []deviceproto.Provision{i.provision(bot, blinkBoard)},
 		map[string]simulator.Storage{"bot_001": disk}, simulator.Options{Poll: 200 * time.Millisecond})
 	require.NoError(t, err)
 	i.deploy(bot.Product.Device, build.Id)

@@ -50,7 +50,7 @@ func NewClient(roots *x509.CertPool) *http.Client {
 	}
 }
 
-func (p Provision) client() (*http.Client, error) {
+func clientOf(p deviceproto.Provision) (*http.Client, error) {
 	if client, ok := clients.Load(p.CA); ok {
 		return client.(*http.Client), nil
 	}

@@ -43,7 +43,7 @@ type Options struct {
 
 // Device is one simulated device. It is used by one goroutine at a time.
 type Device struct {
-	p       Provision
+	p       deviceproto.Provision
 	o       Options
 	http    *http.Client
 	storage Storage
@@ -60,8 +60,8 @@ type Device struct {
 }
 
 // New makes a device that boots, with Run, what its storage holds.
-func New(p Provision, storage Storage, o Options) (*Device, error) {
-	if err := p.check(); err != nil {
+func New(p deviceproto.Provision, storage Storage, o Options) (*Device, error) {
+	if err := p.Check(); err != nil {
 		return nil, err
 	}
 	state, err := storage.Load()
@@ -72,7 +72,7 @@ func New(p Provision, storage Storage, o Options) (*Device, error) {
 		state.Keys = p.Keys
 	}
 	if o.HTTP == nil {
-		if o.HTTP, err = p.client(); err != nil {
+		if o.HTTP, err = clientOf(p); err != nil {
 			return nil, err
 		}
 	}

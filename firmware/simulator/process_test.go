@@ -178,7 +178,7 @@ func TestCommandWithAFleet(t *testing.T) {
 	web := httptest.NewServer(s)
 	defer web.Close()
 	good, bad := image(1, size), image(2, size)
-	var all []Provision
+	var all []deviceproto.Provision
 	for _, name := range []string{"bot_001", "bot_002", "bot_003"} {
 		p := s.enrol(name)
 		p.Server = web.URL

@@ -13,6 +13,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/flota/flota/pkg/deviceproto"
 )
 
 func write(t *testing.T, v any) (path string) {
@@ -34,7 +36,7 @@ func write(t *testing.T, v any) (path string) {
 
 func TestReadProvisions(t *testing.T) {
 	good := newServer(t).enrol("bot_001")
-	changed := func(change func(*Provision)) Provision {
+	changed := func(change func(*deviceproto.Provision)) deviceproto.Provision {
 		p := good
 		change(&p)
 		return p
@@ -45,24 +47,17 @@ func TestReadProvisions(t *testing.T) {
 		err  string
 	}{
 		"one":                        {good, 1, ""},
-		"a list":                     {[]Provision{good, good}, 2, ""},
-		"an empty one":               {[]Provision{}, 0, "no device"},
+		"a list":                     {[]deviceproto.Provision{good, good}, 2, ""},
+		"an empty one":               {[]deviceproto.Provision{}, 0, "no device"},
 		"no JSON":                    {"hello", 0, "not a provisioning file"},
+		"no JSON in a list":          {"[hello]", 0, "not a provisioning file"},
 		"a number":                   {"7", 0, "not a provisioning file"},
-		"unknown fields are ignored": {strings.Replace(mustJSON(t, good), "{", `{"wifi":"x",`, 1), 1, ""},
-		"no server":                  {changed(func(p *Provision) { p.Server = "" }), 0, "server"},
-		"server with a path":         {changed(func(p *Provision) { p.Server += "/" }), 0, "server"},
-		"server without scheme":      {changed(func(p *Provision) { p.Server = "flota.local:80" }), 0, "server"},
-		"no workspace":               {changed(func(p *Provision) { p.Workspace = "" }), 0, "workspace"},
-		"no device":                  {changed(func(p *Provision) { p.Device = "" }), 0, "device is missing"},
-		"no product ID":              {changed(func(p *Provision) { p.ProductID = "" }), 0, "product_id"},
-		"a path for product ID":      {changed(func(p *Provision) { p.ProductID = "../x" }), 0, "product_id"},
-		"two dots for a name":        {changed(func(p *Provision) { p.ProductID = ".." }), 0, "product_id"},
-		"no board":                   {changed(func(p *Provision) { p.Board = "" }), 0, "board"},
-		"no key":                     {changed(func(p *Provision) { p.Key = "secret" }), 0, "key is not"},
-		"no signing keys":            {changed(func(p *Provision) { p.Keys = nil }), 0, "keys"},
-		"three signing keys":         {changed(func(p *Provision) { p.Keys = append(p.Keys, p.Keys[0]) }), 0, "keys"},
-		"signing key of nothing":     {changed(func(p *Provision) { p.Keys = []string{"AAAA"} }), 0, "keys"},
+		"unknown fields are ignored": {strings.Replace(mustJSON(t, good), "{", `{"colour":"green",`, 1), 1, ""},
+		"no server":                  {changed(func(p *deviceproto.Provision) { p.Server = "" }), 0, "device 1: server"},
+		"a second without a board":   {[]deviceproto.Provision{good, changed(func(p *deviceproto.Provision) { p.Board = "" })}, 0, "device 2: board"},
+		"a path for product ID":      {changed(func(p *deviceproto.Provision) { p.ProductID = "../x" }), 0, "product_id"},
+		"a dot for a name":           {changed(func(p *deviceproto.Provision) { p.ProductID = "." }), 0, "product_id"},
+		"two dots for a name":        {changed(func(p *deviceproto.Provision) { p.ProductID = ".." }), 0, "product_id"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			all, err := ReadProvisions(write(t, c.file))

@@ -37,7 +37,7 @@ type server struct {
 	first, second *ecdsa.PrivateKey
 
 	mu      sync.Mutex
-	devices map[string]Provision // by key_id
+	devices map[string]deviceproto.Provision // by key_id
 	nonces  map[string]bool
 	offer   map[string]offered // by device
 	tokens  map[string]offered // links that are good
@@ -67,7 +67,7 @@ type offered struct {
 
 func newServer(t testing.TB) *server {
 	t.Helper()
-	s := &server{t: t, devices: map[string]Provision{}, nonces: map[string]bool{}, offer: map[string]offered{}, tokens: map[string]offered{}}
+	s := &server{t: t, devices: map[string]deviceproto.Provision{}, nonces: map[string]bool{}, offer: map[string]offered{}, tokens: map[string]offered{}}
 	s.first, s.second = newSigningKey(t), newSigningKey(t)
 	return s
 }
@@ -82,9 +82,9 @@ func newSigningKey(t testing.TB) *ecdsa.PrivateKey {
 }
 
 // enrol makes a device that the server knows.
-func (s *server) enrol(name string) Provision {
-	p := Provision{
-		Server: "http://flota.test", Workspace: "w1", Device: "id-" + name, ProductID: name, Key: deviceproto.NewKey(), Board: testBoard,
+func (s *server) enrol(name string) deviceproto.Provision {
+	p := deviceproto.Provision{
+		Server: "http://flota.test", Workspace: "w1", Device: fmt.Sprintf("id%x", name), ProductID: name, Key: deviceproto.NewKey(), Board: testBoard,
 		Keys: []string{deviceproto.FormatPublicKey(&s.first.PublicKey), deviceproto.FormatPublicKey(&s.second.PublicKey)},
 	}
 	s.mu.Lock()
@@ -108,7 +108,7 @@ func digest(raw []byte) string {
 }
 
 // want makes a deployment what a device should have.
-func (s *server) want(p Provision, number int64, image []byte, change ...func(*deviceproto.Statement)) {
+func (s *server) want(p deviceproto.Provision, number int64, image []byte, change ...func(*deviceproto.Statement)) {
 	s.t.Helper()
 	statement := deviceproto.Statement{
 		Format: 1, Workspace: p.Workspace, Target: deviceproto.Target{Device: p.Device}, Board: p.Board,
@@ -134,7 +134,7 @@ func (s *server) sign(key *ecdsa.PrivateKey, payload []byte) deviceproto.Signed 
 	return signed
 }
 
-func (s *server) wantSigned(p Provision, number int64, image []byte, signed deviceproto.Signed) {
+func (s *server) wantSigned(p deviceproto.Provision, number int64, image []byte, signed deviceproto.Signed) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.offer[p.Device] = offered{signed, number, image}
@@ -198,7 +198,7 @@ func (s *server) serve(w http.ResponseWriter, r *http.Request) (image []byte) {
 }
 
 // authenticate checks who asks, as the protocol says, and answers where that fails.
-func (s *server) authenticate(w http.ResponseWriter, r *http.Request, body []byte) (p Provision, ok bool) {
+func (s *server) authenticate(w http.ResponseWriter, r *http.Request, body []byte) (p deviceproto.Provision, ok bool) {
 	h := r.Header
 	nonce := h.Get(deviceproto.HeaderNonce)
 	if !deviceproto.ValidNonce(nonce) || s.nonces[nonce] {
@@ -224,7 +224,7 @@ func (s *server) authenticate(w http.ResponseWriter, r *http.Request, body []byt
 }
 
 // answer gives an answer that proves to be the server's.
-func answerTo(w http.ResponseWriter, r *http.Request, p Provision, status int, etag string, body []byte) {
+func answerTo(w http.ResponseWriter, r *http.Request, p deviceproto.Provision, status int, etag string, body []byte) {
 	a := deviceproto.Answer{Nonce: r.Header.Get(deviceproto.HeaderNonce), Status: status, Poll: strconv.Itoa(testPoll), ETag: etag, Body: body}
 	h := w.Header()
 	h.Set(deviceproto.HeaderPoll, a.Poll)
@@ -289,7 +289,7 @@ func (s *server) serveReport(w http.ResponseWriter, r *http.Request) {
 type kit struct {
 	*server
 	t       *testing.T
-	p       Provision
+	p       deviceproto.Provision
 	storage Storage
 	options Options
 	device  *Device

@@ -8,6 +8,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/flota/flota/firmware/simulator"
+	"github.com/flota/flota/pkg/deviceproto"
 )
 
 // Devices are simulated devices that run in this process.
@@ -18,7 +19,7 @@ type Devices struct {
 
 // RunDevices starts devices. Those with a storage in storages, by product ID, keep
 // their slots there; the others in memory.
-func RunDevices(ctx context.Context, provisions []simulator.Provision, storages map[string]simulator.Storage, o simulator.Options) (*Devices, error) {
+func RunDevices(ctx context.Context, provisions []deviceproto.Provision, storages map[string]simulator.Storage, o simulator.Options) (*Devices, error) {
 	ctx, stop := context.WithCancel(ctx)
 	group, ctx := errgroup.WithContext(ctx)
 	d := &Devices{stop: stop, group: group}

@@ -6,7 +6,7 @@ import (
 	"net/http"
 	"time"
 
-	"github.com/flota/flota/firmware/simulator"
+	"github.com/flota/flota/pkg/deviceproto"
 	authapi "github.com/flota/flota/services/auth/httpapi"
 	fleetapi "github.com/flota/flota/services/fleet/httpapi"
 )
@@ -73,9 +73,9 @@ func (c *Client) SigningKeys(ctx context.Context) ([]string, error) {
 }
 
 // Provision makes the file that a registered device is given over the cable.
-func (c *Client) Provision(ctx context.Context, p authapi.NewProduct, board string) (simulator.Provision, error) {
+func (c *Client) Provision(ctx context.Context, p authapi.NewProduct, board string) (deviceproto.Provision, error) {
 	keys, err := c.SigningKeys(ctx)
-	return simulator.Provision{
+	return deviceproto.Provision{
 		Server: c.DeviceOrigin, Workspace: c.Session().Me.Workspace, Device: p.Product.Device, ProductID: p.Product.ProductId,
 		Key: p.Key, Keys: keys, Board: board,
 	}, err

@@ -9,6 +9,7 @@ import (
 
 	"github.com/flota/flota/deploy/solo/solotest"
 	"github.com/flota/flota/firmware/simulator"
+	"github.com/flota/flota/pkg/deviceproto"
 	authapi "github.com/flota/flota/services/auth/httpapi"
 	fleetapi "github.com/flota/flota/services/fleet/httpapi"
 )
@@ -84,7 +85,7 @@ func (b *bench) devices(ctx context.Context, c *solotest.Client, n int, poll tim
 		}
 		products = append(products, made...)
 	}
-	var provisions []simulator.Provision
+	var provisions []deviceproto.Provision
 	for _, p := range products {
 		provision, err := c.Provision(ctx, p, virtual)
 		if err != nil {
