@@ -20,13 +20,15 @@ type groups struct {
 	version int // 1, 2, or 0 for none
 	memory  string
 	pids    string // version 1 only: its own hierarchy, where there is one
+	cpu     string // the same in version 1; in version 2 that of memory; or ""
 	next    atomic.Int64
 }
 
 // group is one task's.
 type group struct {
-	of   *groups
-	dirs []string // the first has the memory controller
+	of    *groups
+	dirs  []string // the first has the memory controller
+	paced bool     // its share of the processor is limited
 }
 
 const groupPrefix = "flota-"
@@ -40,15 +42,22 @@ func openGroups() *groups {
 		if m, ok := mounts["pids"]; ok && usable(m.dir(own["pids"]), "pids.max") {
 			g.pids = m.dir(own["pids"])
 		}
+		if m, ok := mounts["cpu"]; ok && usable(m.dir(own["cpu"]), "cpu.cfs_quota_us") {
+			g.cpu = m.dir(own["cpu"])
+		}
 	} else if m, ok := mounts[""]; ok {
 		base := m.dir(own[""])
 		// Allowed only where no process is in the group itself; if not, the check says so.
 		_ = os.WriteFile(filepath.Join(base, "cgroup.subtree_control"), []byte("+memory +pids"), 0)
+		_ = os.WriteFile(filepath.Join(base, "cgroup.subtree_control"), []byte("+cpu"), 0)
 		if usable(base, "memory.max") {
 			g.version, g.memory = 2, base
+			if usable(base, "cpu.max") {
+				g.cpu = base
+			}
 		}
 	}
-	for _, dir := range []string{g.memory, g.pids} {
+	for _, dir := range []string{g.memory, g.pids, g.cpu} {
 		sweep(dir)
 	}
 	return g
@@ -86,8 +95,13 @@ func sweep(dir string) {
 	}
 }
 
-// make makes a task's group and sets its limits.
-func (g *groups) make(l Limits) (*group, error) {
+// pace is the time over which a share of the processor is counted: who was idle
+// for so long may then do as much at once, and more than twice as much never.
+const pace = time.Second
+
+// make makes a task's group and sets its limits; share is of one processor, 0 for
+// no limit.
+func (g *groups) make(l Limits, share float64) (*group, error) {
 	one := &group{of: g}
 	if g.version == 0 {
 		return one, nil
@@ -96,6 +110,10 @@ func (g *groups) make(l Limits) (*group, error) {
 	one.dirs = []string{filepath.Join(g.memory, name)}
 	if g.pids != "" {
 		one.dirs = append(one.dirs, filepath.Join(g.pids, name))
+	}
+	one.paced = share > 0 && g.cpu != ""
+	if one.paced && g.cpu != g.memory {
+		one.dirs = slices.Insert(one.dirs, 1, filepath.Join(g.cpu, name))
 	}
 	for _, dir := range one.dirs {
 		if err := os.Mkdir(dir, 0o755); err != nil {
@@ -113,7 +131,10 @@ func (g *groups) make(l Limits) (*group, error) {
 			err = errors.Join(err, writeErr)
 		}
 	}
-	memory, pids := one.dirs[0], one.dirs[len(one.dirs)-1]
+	memory, pids := one.dirs[0], one.dirs[0]
+	if g.pids != "" {
+		pids = one.dirs[len(one.dirs)-1]
+	}
 	if g.version == 1 {
 		set(memory, "memory.limit_in_bytes", l.Memory, false)
 		set(memory, "memory.memsw.limit_in_bytes", l.Memory, true) // no swap, where it is counted
@@ -123,6 +144,19 @@ func (g *groups) make(l Limits) (*group, error) {
 		_ = os.WriteFile(filepath.Join(memory, "memory.oom.group"), []byte("1"), 0)
 	}
 	set(pids, "pids.max", int64(l.Processes), true)
+	if quota := int64(share * float64(pace.Microseconds())); one.paced && g.version == 1 {
+		cpu := one.dirs[1]
+		set(cpu, "cpu.cfs_period_us", pace.Microseconds(), false)
+		set(cpu, "cpu.cfs_quota_us", quota, false)
+		set(cpu, "cpu.cfs_burst_us", quota, true) // newer kernels only
+		set(cpu, "cpu.shares", 2, true)           // the least: among groups no nice counts
+	} else if one.paced {
+		if limitErr := os.WriteFile(filepath.Join(memory, "cpu.max"), fmt.Appendf(nil, "%d %d", quota, pace.Microseconds()), 0); limitErr != nil {
+			err = errors.Join(err, limitErr)
+		}
+		set(memory, "cpu.max.burst", quota, true)
+		set(memory, "cpu.weight", 1, true)
+	}
 	if err != nil {
 		one.remove()
 		return nil, fmt.Errorf("limit a control group: %w", err)

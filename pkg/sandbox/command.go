@@ -24,34 +24,48 @@ var environment = [][2]string{
 // command returns the whole command line of a task: join the cgroups, become
 // another user, isolate, set the limits, run the script.
 func (s *Sandbox) command(script string, l Limits, uid int, g *group) []string {
-	var argv []string
-	if files := g.procs(); len(files) > 0 {
-		// Joined before anything is started, by the process itself: what it
-		// starts is then counted from the first byte on.
-		argv = append(argv, "/bin/sh", "-c", `until [ "$1" = -- ]; do echo $$ >"$1" || exit 120; shift; done; shift; exec "$@"`, "sh")
-		argv = append(append(argv, files...), "--")
-	}
 	run := []string{"/bin/sh", "-c", limits(l, g.limitsMemory()) + script}
 	if s.none {
-		argv = append(argv, "/usr/bin/env", "-i")
+		argv := append(join(g), "/usr/bin/env", "-i")
 		for _, v := range environment {
 			argv = append(argv, v[0]+"="+v[1])
 		}
 		return append(argv, run...)
 	}
-	argv = append(argv, "bwrap", "--die-with-parent", "--new-session", "--clearenv", "--seccomp", "4",
-		"--unshare-ipc", "--unshare-pid", "--unshare-net", "--unshare-uts", "--unshare-cgroup-try", "--hostname", "flota", "--cap-drop", "ALL")
+	argv := append(join(g), s.isolate(4, l.Disk)...)
+	argv = append(argv, "--perms", "1777", "--size", strconv.FormatInt(l.Disk, 10), "--tmpfs", "/job", "--remount-ro", "/", "--chdir", "/job")
+	for _, v := range environment {
+		argv = append(argv, "--setenv", v[0], v[1])
+	}
+	return append(append(argv, "--"), s.as(uid, run)...)
+}
+
+// join is the head of a command line: whatever follows is in the control groups.
+// It is joined before anything is started, by the process itself: what it starts
+// is then counted from the first byte on.
+func join(g *group) []string {
+	files := g.procs()
+	if len(files) == 0 {
+		return nil
+	}
+	argv := []string{"/bin/sh", "-c", `until [ "$1" = -- ]; do echo $$ >"$1" || exit 120; shift; done; shift; exec "$@"`, "sh"}
+	return append(append(argv, files...), "--")
+}
+
+// isolate is bubblewrap and what every task has in common; the filter comes on
+// descriptor filter, /tmp has so many bytes.
+func (s *Sandbox) isolate(filter int, tmp int64) []string {
+	argv := []string{
+		"bwrap", "--die-with-parent", "--new-session", "--clearenv", "--seccomp", strconv.Itoa(filter),
+		"--unshare-ipc", "--unshare-pid", "--unshare-net", "--unshare-uts", "--unshare-cgroup-try", "--hostname", "flota", "--cap-drop", "ALL",
+	}
 	if s.proc {
 		// How the machine's kernel was started can hold secrets, and a sketch can
 		// have it quoted in an error: #include "/proc/cmdline".
 		argv = append(argv, "--proc", "/proc", "--ro-bind", "/dev/null", "/proc/cmdline")
 	}
 	if s.root {
-		// As root the user is changed inside, by setpriv: bubblewrap needs its
-		// rights to mount folders that only root can reach.
-		argv = append(argv, "--cap-add", "CAP_SETUID", "--cap-add", "CAP_SETGID")
-		id := strconv.Itoa(uid)
-		run = append([]string{"/usr/bin/setpriv", "--reuid", id, "--regid", id, "--clear-groups", "--inh-caps", "-all", "--ambient-caps", "-all"}, run...)
+		argv = append(argv, "--cap-add", "CAP_SETUID", "--cap-add", "CAP_SETGID") // for as
 	} else {
 		argv = append(argv, "--unshare-user", "--disable-userns")
 	}
@@ -60,14 +74,21 @@ func (s *Sandbox) command(script string, l Limits, uid int, g *group) []string {
 		"--symlink", "usr/bin", "/bin", "--symlink", "usr/lib", "/lib", "--symlink", "usr/lib64", "/lib64",
 		"--perms", "0755", "--dir", "/etc", "--ro-bind-try", "/etc/alternatives", "/etc/alternatives",
 		"--dev", "/dev", "--remount-ro", "/dev",
-		"--ro-bind", s.cfg.Toolchain, "/toolchain",
-		"--perms", "1777", "--size", strconv.FormatInt(l.Disk, 10), "--tmpfs", "/tmp",
-		"--perms", "1777", "--size", strconv.FormatInt(l.Disk, 10), "--tmpfs", "/job",
-		"--remount-ro", "/", "--chdir", "/job")
-	for _, v := range environment {
-		argv = append(argv, "--setenv", v[0], v[1])
+		"--perms", "1777", "--size", strconv.FormatInt(tmp, 10), "--tmpfs", "/tmp")
+	if s.cfg.Toolchain != "" {
+		argv = append(argv, "--ro-bind", s.cfg.Toolchain, "/toolchain")
 	}
-	return append(append(argv, "--"), run...)
+	return argv
+}
+
+// as runs a command as the task's user. As root the user is changed inside, by
+// setpriv: bubblewrap needs its rights to mount folders that only root can reach.
+func (s *Sandbox) as(uid int, run []string) []string {
+	if !s.root {
+		return run
+	}
+	id := strconv.Itoa(uid)
+	return append([]string{"/usr/bin/setpriv", "--reuid", id, "--regid", id, "--clear-groups", "--inh-caps", "-all", "--ambient-caps", "-all"}, run...)
 }
 
 // limits is the head of a script that sets the limits of each process. At its CPU
@@ -76,8 +97,10 @@ func (s *Sandbox) command(script string, l Limits, uid int, g *group) []string {
 // arduino-cli reserve far more address space than they use, and panic.
 func limits(l Limits, memoryLimited bool) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "ulimit -c 0; ulimit -n 512; ulimit -S -t %d; ulimit -H -t %d; ulimit -f %d; ",
-		int64(l.CPU.Seconds()), int64(l.CPU.Seconds())+2, l.FileSize/512)
+	fmt.Fprintf(&b, "ulimit -c 0; ulimit -n 512; ulimit -f %d; ", l.FileSize/512)
+	if l.CPU > 0 {
+		fmt.Fprintf(&b, "ulimit -S -t %d; ulimit -H -t %d; ", int64(l.CPU.Seconds()), int64(l.CPU.Seconds())+2)
+	}
 	if l.Processes > 0 {
 		fmt.Fprintf(&b, "ulimit -p %d; ", l.Processes)
 	}

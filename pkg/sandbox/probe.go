@@ -23,6 +23,10 @@ func (s *Sandbox) Probe(ctx context.Context) error {
 	}
 	defer func() { _ = os.Remove(secret.Name()) }()
 	defer secret.Close()
+	toolchain := `[ ! -e /toolchain ] || echo "there is a toolchain"`
+	if s.cfg.Toolchain != "" {
+		toolchain = `[ -r /toolchain ] || echo "the toolchain cannot be read"`
+	}
 	// Each line is a hole.
 	script := `
 [ ! -e ` + secret.Name() + ` ] || echo "the machine's /tmp is visible"
@@ -36,7 +40,7 @@ if [ -e /proc/self/status ]; then
 fi
 ! unshare -U true 2>/dev/null || echo "user namespaces can be made"
 ! kill -0 ` + fmt.Sprint(os.Getpid()) + ` 2>/dev/null || [ ` + fmt.Sprint(os.Getpid()) + ` -lt 10 ] || echo "the machine's processes are visible"
-[ -r /toolchain ] || echo "the toolchain cannot be read"
+` + toolchain + `
 : >/job/x && : >/tmp/x || echo "there is nowhere to write"
 echo done`
 	var said []byte

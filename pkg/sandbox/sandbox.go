@@ -1,5 +1,5 @@
-// Package sandbox runs untrusted programs: compilers fed with strangers'
-// source. Each task gets its own bubblewrap: namespaces of its own (no network,
+// Package sandbox runs untrusted programs: compilers fed with strangers' source
+// (Run), and what came out of them (Start). Each task gets its own bubblewrap: namespaces of its own (no network,
 // no other process to see), a read-only system and toolchain, a file system in
 // memory at /job, no capability, no environment, a seccomp filter, limits of
 // time, memory, processes and bytes. When a task ends, however it ends, nothing
@@ -12,6 +12,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"os/exec"
 	"runtime"
@@ -20,11 +21,12 @@ import (
 	"time"
 
 	"go.uber.org/zap"
+	"golang.org/x/sys/unix"
 )
 
 // Config is what a sandbox needs to know of its machine.
 type Config struct {
-	// Toolchain is the folder that tasks see, read-only, as /toolchain.
+	// Toolchain is the folder that tasks see, read-only, as /toolchain; "" for none.
 	Toolchain string
 	// UID is the first of the user IDs that tasks run as where this process is
 	// root; each running task has one of its own. 0 takes a range that no other
@@ -72,6 +74,7 @@ type Sandbox struct {
 	root  bool // tasks get a user ID of their own, else a user namespace
 	group *groups
 	uids  uids
+	pacer pacer
 	alone sync.Mutex // without isolation tasks share /job
 }
 
@@ -82,6 +85,8 @@ func Open(ctx context.Context, cfg Config, log *zap.Logger) (*Sandbox, error) {
 		cfg.UID = 1<<28 + os.Getpid()<<8
 	}
 	s := &Sandbox{cfg: cfg, log: log, root: os.Geteuid() == 0, uids: uids{first: cfg.UID}}
+	// What this process was started with may be inheritable; nothing of it is a task's.
+	_ = unix.CloseRange(3, math.MaxUint32, unix.CLOSE_RANGE_CLOEXEC)
 	s.group = openGroups()
 	s.proc = true
 	err := s.Probe(ctx)
@@ -182,7 +187,7 @@ func (s *Sandbox) start(ctx context.Context, script string, l Limits) (_ *box, e
 	if err != nil {
 		return nil, err
 	}
-	if b.group, err = s.group.make(l); err != nil {
+	if b.group, err = s.group.make(l, 0); err != nil {
 		return nil, err
 	}
 	// The filter is smaller than a pipe's buffer: nobody needs to be reading yet.

@@ -243,7 +243,7 @@ func TestUnprivileged(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.Command(dir+"/sandbox.test", "-test.run", "^(TestRun|TestIsolation|TestLimits|TestProcessMemory|TestNoSurvivors)$")
+	cmd := exec.Command(dir+"/sandbox.test", "-test.run", "^(TestRun|TestIsolation|TestLimits|TestProcessMemory|TestNoSurvivors|TestProgram|TestProgramIsolation|TestProgramLimits|TestProgramShare|TestProgramSurvivors|TestProgramDiesWithItsParent)$")
 	cmd.Dir, cmd.Env = dir, []string{"PATH=/usr/bin:/bin", "HOME=" + dir, "TMPDIR=" + dir}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: somebody, Gid: somebody}}
 	if out, err := cmd.CombinedOutput(); err != nil {
