@@ -154,7 +154,7 @@ step('a device is registered and provisioned', async () => {
   const provisioning = JSON.parse(readFileSync(path, 'utf8'))
   assert.deepEqual(Object.keys(provisioning).sort(), ['board', 'device', 'key', 'keys', 'product_id', 'server', 'workspace'])
   assert.equal(provisioning.product_id, product.id)
-  const command = await page.getByLabel('Command', { exact: true }).innerText()
+  const command = await page.getByLabel('No board: a simulated one', { exact: true }).innerText()
   assert.ok(!command.includes(provisioning.key), 'a secret on the command line')
   device = startDevice(command, folder)
   await page.getByRole('button', { name: 'Done' }).click()

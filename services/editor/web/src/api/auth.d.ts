@@ -279,6 +279,63 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/products/{device}/wifi": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                device: components["parameters"]["DeviceID"];
+            };
+            cookie?: never;
+        };
+        /** The Wi-Fi networks of one product; none where the workspace's count. Maintainers, and the product itself. */
+        get: operations["getProductWifi"];
+        /** Set them; none, so that the workspace's count. Maintainers, and the product itself. */
+        put: operations["setProductWifi"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/products/{device}/provisioning": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                device: components["parameters"]["DeviceID"];
+            };
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** What auth knows of what a device is given over the cable, with a new device key; the old one is void. Maintainers, and the product itself. */
+        post: operations["provisionProduct"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/wifi": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The Wi-Fi networks of the workspace's products that have none of their own. Maintainers. */
+        get: operations["getWifi"];
+        /** Set them. Maintainers. */
+        put: operations["setWifi"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/keys": {
         parameters: {
             query?: never;
@@ -356,6 +413,37 @@ export interface components {
             /** @description The device key. */
             key: string;
         };
+        WiFi: {
+            /** @description In the order in which devices try them. */
+            networks: components["schemas"]["NetworkName"][];
+        };
+        NetworkName: {
+            ssid: string;
+        };
+        NewWiFi: {
+            /** @description In the order in which devices try them. */
+            networks: components["schemas"]["NewNetwork"][];
+        };
+        NewNetwork: {
+            /** @description 1 to 32 bytes. */
+            ssid: string;
+            /** @description Empty for an open network, else 8 to 63 bytes or 64 hexadecimal digits. Left out, the password stays that is stored with this ssid. */
+            password?: string;
+        };
+        Provisioning: {
+            workspace: string;
+            device: string;
+            product_id: components["schemas"]["ProductID"];
+            /** @description The device key. */
+            key: string;
+            /** @description The product's own networks, or the workspace's where it has none. */
+            wifi: components["schemas"]["Network"][];
+        };
+        Network: {
+            ssid: string;
+            /** @description Empty for an open network. */
+            password: string;
+        };
         /** @description An Ed25519 key as a JWK. */
         PublicKey: {
             kty: string;
@@ -378,6 +466,15 @@ export interface components {
         };
     };
     responses: {
+        /** @description The networks. Passwords are never shown. */
+        Networks: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/json": components["schemas"]["WiFi"];
+            };
+        };
         /** @description What went wrong. */
         Problem: {
             headers: {
@@ -954,6 +1051,93 @@ export interface operations {
                 };
                 content?: never;
             };
+            default: components["responses"]["Problem"];
+        };
+    };
+    getProductWifi: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                device: components["parameters"]["DeviceID"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: components["responses"]["Networks"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    setProductWifi: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                device: components["parameters"]["DeviceID"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewWiFi"];
+            };
+        };
+        responses: {
+            200: components["responses"]["Networks"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    provisionProduct: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                device: components["parameters"]["DeviceID"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It holds secrets that are shown nowhere else; the answer has Cache-Control no-store. */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Provisioning"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    getWifi: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: components["responses"]["Networks"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    setWifi: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewWiFi"];
+            };
+        };
+        responses: {
+            200: components["responses"]["Networks"];
             default: components["responses"]["Problem"];
         };
     };

@@ -249,8 +249,10 @@ export interface paths {
         };
         /**
          * Server-sent events. One stream for everything that a browser shows.
-         * @description Events of the caller's workspace: `build` (BuildEvent), `device` (DeviceEvent); with ?build=ID also `log` (LogEvent), that
-         *     build's lines from the first on. `id:` is an opaque position; a browser that comes back with Last-Event-ID, or a client with
+         * @description Events of the caller's workspace: `build` (BuildEvent), `device` (DeviceEvent), `board` (BoardEvent); with ?build=ID also `log`
+         *     (LogEvent), that build's lines from the first on; with ?board=ID also `serial` (SerialEvent), what that virtual board writes from
+         *     now on. A product hears only of its own. Who opens this first and then asks for /boards/{board}/serial misses nothing: what
+         *     ends at or before the answer's `end` is in it already. `id:` is an opaque position; a browser that comes back with Last-Event-ID, or a client with
          *     ?after=, goes on behind it. A comment is sent every 15 s. `reset` says that the position is too old: read the state anew.
          */
         get: operations["events"];
@@ -269,6 +271,11 @@ export interface components {
         Name: string;
         /** @enum {string} */
         Kind: "arduino" | "micropython";
+        /**
+         * @description The project does without the update agent that the farm adds. Its firmware cannot update itself, nor fall back.
+         * @default false
+         */
+        Unmanaged: boolean;
         Example: {
             id: string;
             name: string;
@@ -283,6 +290,7 @@ export interface components {
             fqbn?: string;
             /** @description The file that the build starts from. */
             main: string;
+            unmanaged: components["schemas"]["Unmanaged"];
             /** @description Set where this is a product's own project. */
             device?: string;
             files: components["schemas"]["File"][];
@@ -315,6 +323,7 @@ export interface components {
             revision: number;
             fqbn: string;
             kind: components["schemas"]["Kind"];
+            unmanaged: components["schemas"]["Unmanaged"];
             /** @enum {string} */
             state: "queued" | "running" | "succeeded" | "failed" | "cancelled" | "error";
             /** @enum {string} */
@@ -328,6 +337,8 @@ export interface components {
             diagnostics: components["schemas"]["Diagnostic"][];
             outputs: components["schemas"]["Output"][];
             memory?: components["schemas"]["Memory"];
+            agent?: components["schemas"]["Agent"];
+            flash?: components["schemas"]["FlashBy"];
             libraries?: {
                 name: string;
                 version: string;
@@ -349,11 +360,32 @@ export interface components {
         };
         Output: {
             /** @enum {string} */
-            role: "app" | "elf" | "map" | "bootloader" | "partitions" | "hex" | "bundle" | "other";
+            role: "app" | "elf" | "map" | "bootloader" | "partitions" | "otadata" | "hex" | "bundle" | "other";
             name: string;
             size: number;
             sha256: string;
+            /** @description Where a first flash by cable writes it; absent where it is not written. */
             offset?: number;
+        };
+        /** @description The update agent in this firmware (FlotaOTA); absent where it has none. */
+        Agent: {
+            version: string;
+            /** @description Bytes of flash that it adds to this firmware. */
+            flash: number;
+            /** @description Bytes of RAM that it adds to this firmware's variables. */
+            ram: number;
+        };
+        /** @description How esptool writes the outputs that have an offset; absent where it cannot. What is empty is esptool's own choice. */
+        FlashBy: {
+            /** @example esp32c3 */
+            chip: string;
+            baud: number;
+            /** @example dio */
+            mode: string;
+            /** @example 80m */
+            frequency: string;
+            /** @example 4MB */
+            size: string;
         };
         Memory: {
             flash_used: number;
@@ -389,6 +421,37 @@ export interface components {
             wanted_version?: string;
             /** Format: date-time */
             seen_at?: string;
+        };
+        BoardEvent: {
+            board: string;
+            /** @description False when it is gone. */
+            exists: boolean;
+            /** @description off, running, sleeping, waiting */
+            state: string;
+            starts: number;
+            reset?: string;
+            slot?: string;
+            pins: components["schemas"]["BoardPin"][];
+        };
+        BoardPin: {
+            number: number;
+            mode: string;
+            value: number;
+        };
+        SerialEvent: {
+            board: string;
+            /**
+             * Format: int64
+             * @description Of the first byte, since the board was made; beyond the last end there is a gap.
+             */
+            offset: number;
+            /**
+             * Format: int64
+             * @description Behind the last byte.
+             */
+            end: number;
+            /** @description Bytes that are not UTF-8 are replaced. */
+            text: string;
         };
         Farm: {
             workers: number;
@@ -557,6 +620,7 @@ export interface operations {
                     example?: string;
                     kind?: components["schemas"]["Kind"];
                     fqbn?: string;
+                    unmanaged?: components["schemas"]["Unmanaged"];
                 };
             };
         };
@@ -632,6 +696,7 @@ export interface operations {
                     name?: components["schemas"]["Name"];
                     /** @description The board to compile for, with options. */
                     fqbn?: string;
+                    unmanaged?: components["schemas"]["Unmanaged"];
                 };
             };
         };
@@ -989,6 +1054,7 @@ export interface operations {
         parameters: {
             query?: {
                 build?: string;
+                board?: string;
                 after?: string;
             };
             header?: never;

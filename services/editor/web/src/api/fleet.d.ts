@@ -154,6 +154,8 @@ export interface components {
             /** Format: int64 */
             size: number;
             sha256: string;
+            /** @description The firmware has an update agent; false also for releases from before this was known. */
+            agent: boolean;
             /** Format: date-time */
             created_at: string;
         };
@@ -323,6 +325,11 @@ export interface operations {
                      * @default false
                      */
                     accept_agent_only?: boolean;
+                    /**
+                     * @description The firmware has no update agent and cannot come back without a cable; deploy all the same.
+                     * @default false
+                     */
+                    accept_unmanaged?: boolean;
                 };
             };
         };

@@ -20,6 +20,13 @@ export function dateTime(time: string): string {
   return absolute.format(Date.parse(time))
 }
 
+/** The time of day to the millisecond, such as `09:05:01.250`. */
+export function clockTime(at: number): string {
+  const time = new Date(at)
+  const two = (n: number) => String(n).padStart(2, '0')
+  return `${two(time.getHours())}:${two(time.getMinutes())}:${two(time.getSeconds())}.${String(time.getMilliseconds()).padStart(3, '0')}`
+}
+
 /** The time between two moments, such as `1.2 s` or `2 min 5 s`. */
 export function duration(from: string, to: string): string {
   const seconds = Math.max(0, Date.parse(to) - Date.parse(from)) / 1000

@@ -1,5 +1,6 @@
 import createClient, { type ClientOptions } from 'openapi-fetch'
 import type { paths as AuthPaths } from '$api/auth'
+import type { paths as BoardsPaths } from '$api/boards'
 import type { paths as EditorPaths } from '$api/editor'
 import type { paths as FleetPaths } from '$api/fleet'
 import { asApiError } from './error'
@@ -27,6 +28,7 @@ const options = (service: string): ClientOptions => ({
 })
 
 export const auth = createClient<AuthPaths>(options('auth'))
+export const boards = createClient<BoardsPaths>(options('boards'))
 export const editor = createClient<EditorPaths>(options('editor'))
 export const fleet = createClient<FleetPaths>(options('fleet'))
 

@@ -46,3 +46,8 @@ export function sentence(error: unknown): string {
 export function hasCode(error: unknown, code: string): boolean {
   return error instanceof ApiError && error.code === code
 }
+
+/** Whether this caught error says that a service that an installation may do without is not there. */
+export function isAbsent(error: unknown): boolean {
+  return error instanceof ApiError && (error.status === 404 || error.status === 503)
+}

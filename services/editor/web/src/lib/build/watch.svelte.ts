@@ -26,7 +26,7 @@ export class BuildWatch {
     this.#complete = false
     this.#draw()
     if (isOver(build.state)) void this.#readLog()
-    else events.watch(build.id)
+    else events.watch('build', build.id)
   }
 
   /** Follows what happens to the build until the returned function is called. */

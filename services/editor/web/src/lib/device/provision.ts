@@ -1,3 +1,6 @@
+import type { Project } from '$lib/api/types'
+import { parseFqbn } from '$lib/board/fqbn'
+
 /** What a device is given once, in its own storage; see firmware/README.md. */
 export interface Provisioning {
   server: string
@@ -7,6 +10,7 @@ export interface Provisioning {
   key: string
   keys: string[]
   board: string
+  wifi?: { ssid: string; password?: string }[]
 }
 
 /** The board that the simulator is. */
@@ -23,6 +27,22 @@ export function provisioningName(productId: string): string {
  */
 export function simulatorCommand(productId: string): string {
   return `bin/flota-simulator run --provision ${provisioningName(productId)} --poll 1s`
+}
+
+/** The command that writes the file into a real board over its cable. */
+export function cableCommand(productId: string): string {
+  return `flota-provision --port /dev/ttyUSB0 --file ${provisioningName(productId)}`
+}
+
+/**
+ * The board that a device most likely is, without options: what it said of
+ * itself, else what its own project, or the last one that was worked on, is
+ * compiled for; '' where there is nothing to go by.
+ */
+export function likelyBoard(device: { device: string; board?: string }, projects: readonly Pick<Project, 'device' | 'fqbn' | 'changed_at'>[]): string {
+  const named = projects.filter((p) => p.fqbn).sort((a, b) => Date.parse(b.changed_at) - Date.parse(a.changed_at))
+  const project = named.find((p) => p.device === device.device) ?? named.find((p) => !p.device)
+  return parseFqbn(device.board || project?.fqbn || '').board
 }
 
 /** Where devices reach the server: the operator's address for them, else this page's own. */

@@ -1,11 +1,13 @@
 import { refresh } from '$lib/api/client'
-import type { BuildEvent, DeviceEvent, LogEvent } from '$lib/api/types'
+import type { BoardEvent, BuildEvent, DeviceEvent, LogEvent, SerialEvent } from '$lib/api/types'
 import { EventStream, type Status } from './stream'
 
 interface Events {
+  board: BoardEvent
   build: BuildEvent
   device: DeviceEvent
   log: LogEvent
+  serial: SerialEvent
   /** Events were missed; what is shown has to be read anew. */
   reset: undefined
   /** The stream is there, for the first time or again. */
@@ -15,9 +17,11 @@ interface Events {
 type Listener<N extends keyof Events> = (event: Events[N]) => void
 
 const listeners: { [N in keyof Events]: Set<Listener<N>> } = {
+  board: new Set(),
   build: new Set(),
   device: new Set(),
   log: new Set(),
+  serial: new Set(),
   reset: new Set(),
   open: new Set(),
 }
@@ -33,7 +37,7 @@ export const connection = {
 
 const stream = new EventStream({
   url: '/api/editor/v1/events',
-  events: ['build', 'device', 'log'],
+  events: ['board', 'build', 'device', 'log', 'serial'],
   open: (url) => new EventSource(url),
   refresh,
   onEvent: (name, data) => emit(name as 'build', data as BuildEvent),
@@ -76,6 +80,6 @@ export const events = {
     clearTimeout(timer)
     stream.stop()
   },
-  watch: (build: string) => stream.watch(build),
+  watch: (what: 'build' | 'board', id: string) => stream.watch(what, id),
   retry: () => stream.retry(),
 }

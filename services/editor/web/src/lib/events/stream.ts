@@ -34,7 +34,7 @@ const longestPause = 15_000
 export class EventStream {
   #options: Options
   #source: Source | undefined
-  #build = ''
+  #watched: Record<string, string> = {}
   #lastId = ''
   #pause = firstPause
   #timer: ReturnType<typeof setTimeout> | undefined
@@ -68,13 +68,17 @@ export class EventStream {
     this.#paused = false
     this.#close()
     this.#lastId = ''
-    this.#build = ''
+    this.#watched = {}
   }
 
-  /** Wants this build's log lines too, from its first one on. */
-  watch(build: string) {
-    if (build === this.#build) return
-    this.#build = build
+  /**
+   * Wants what is only sent to those who ask: with `build` that build's log from
+   * its first line on, with `board` what that board writes from now on. An empty
+   * ID wants it no more.
+   */
+  watch(what: 'build' | 'board', id: string) {
+    if (id === (this.#watched[what] ?? '')) return
+    this.#watched[what] = id
     if (this.#running) this.#open()
   }
 
@@ -86,7 +90,7 @@ export class EventStream {
   /** The URL that goes on where this page is. */
   get url(): string {
     const query = new URLSearchParams()
-    if (this.#build) query.set('build', this.#build)
+    for (const [what, id] of Object.entries(this.#watched)) if (id) query.set(what, id)
     if (this.#lastId) query.set('after', this.#lastId)
     return query.size ? `${this.#options.url}?${query}` : this.#options.url
   }

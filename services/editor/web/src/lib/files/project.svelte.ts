@@ -85,6 +85,11 @@ export class ProjectFiles {
     this.project = { ...this.project, fqbn: now }
   }
 
+  /** Takes settings that were changed elsewhere on this page. */
+  changed({ name, unmanaged }: Project) {
+    this.project = { ...this.project, name, unmanaged }
+  }
+
   /** Sends what is unsaved and ends the timers. */
   close() {
     for (const file of this.#files.values()) void file.flush().finally(() => file.stop())
