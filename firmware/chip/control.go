@@ -20,7 +20,9 @@ const (
 
 var pinModes = []string{"in", "out", "pullup", "pulldown", "pwm", "adc", "none"}
 
-func pinLine(pin, value int) string { return "pin " + strconv.Itoa(pin) + " " + strconv.Itoa(value) + "\n" }
+func pinLine(pin, value int) string {
+	return "pin " + strconv.Itoa(pin) + " " + strconv.Itoa(value) + "\n"
+}
 
 func radioLine(on bool) string {
 	if on {
