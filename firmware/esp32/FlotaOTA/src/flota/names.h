@@ -19,11 +19,16 @@ constexpr size_t kMaxParts = 16;
 constexpr size_t kMaxLine = 6144;  // of the provisioning dialogue
 constexpr int64_t kMaxNumber = int64_t(1) << 53;
 constexpr size_t kDigest = 32;
-constexpr size_t kPoint = 65;       // an uncompressed point of P-256
-constexpr size_t kKeyLength = 46;   // "fk_" and 43 characters
-constexpr size_t kMaxText = 64;     // characters of version, chip and reason
-constexpr size_t kMaxName = 128;    // bytes of workspace, device, product_id, board and server that this agent takes
-constexpr size_t kMaxValue = 4000;  // bytes of any value in NVS
+constexpr size_t kPoint = 65;      // an uncompressed point of P-256
+constexpr size_t kKeyLength = 46;  // "fk_" and 43 characters
+constexpr size_t kMaxText = 64;    // characters of version, chip and reason
+
+// What the agent takes when it is given its settings, in bytes.
+constexpr size_t kMaxName = 128;    // server and board
+constexpr size_t kMaxId = 64;       // workspace, device, product_id and the name of a group
+constexpr size_t kMaxGroups = 640;  // the array of them
+constexpr size_t kMaxNetworks = 4;  // of Wi-Fi
+constexpr size_t kMaxValue = 3999;  // of any string in NVS, without its NUL
 
 // Keys in the storage. A string unless it says otherwise.
 namespace key {
@@ -50,8 +55,9 @@ constexpr const char *reports = "t.reports";
 
 // is_text tells whether the value of a key in the storage is a string, as opposed to a blob.
 inline bool is_text(const char *name) {
-  for (const char *text : {key::server, key::workspace, key::device, key::product_id, key::key, key::board, key::groups,
-                           key::ca, key::wifi}) {
+  const char *const texts[] = {key::server, key::workspace, key::device, key::product_id, key::key,
+                               key::board,  key::groups,    key::ca,     key::wifi};
+  for (const char *text : texts) {
     if (strcmp(name, text) == 0) return true;
   }
   return false;
