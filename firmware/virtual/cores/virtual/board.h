@@ -20,6 +20,7 @@ enum class BoardReset : uint8_t { power, software, crash, watchdog, brownout, sl
 void board_begin();
 void board_await_begin();
 
+const char *board_dir();               // the board's folder; the current one without BOARD_DIR
 BoardReset board_reset();              // why this start happened
 const char *board_chip();              // "ESP32", from efuse.json
 void board_mac(uint8_t mac[6]);        // from efuse.json
@@ -27,7 +28,7 @@ uint64_t board_uptime_us();            // since the start of the process; never 
 int64_t board_clock_us();              // unix time in microseconds; see BOARD_TIME
 void board_set_clock_us(int64_t now);  // for this process only
 uint32_t board_random();               // unpredictable
-uint32_t board_free_heap();            // of an ESP32's 320 KiB, less what malloc gave out; at least 0
+uint32_t board_free_heap();            // of an ESP32's 320 KiB
 
 // What has been printed to stdout by way of stdio is the caller's to flush.
 [[noreturn]] void board_restart();   // reason software
@@ -154,8 +155,9 @@ size_t board_cable_read(uint8_t *data, size_t room);  // never waits
 
 enum class BoardWifi : uint8_t { none, connected, no_ssid, wrong_password, lost };
 
-// One state for the sketch's WiFi and the agent. Every name is in range, unless
-// BOARD_WIFI says otherwise; connecting takes no time. `lost` becomes `connected` by itself.
+// One state for the sketch's WiFi and the agent. What is in range is in BOARD_WIFI; without it,
+// every network with any password, but for "nowhere", which is not there, and "locked", whose
+// password is "password". Connecting takes no time. `lost` becomes `connected` by itself.
 // An empty ssid is the network that was joined last in this process, or any.
 BoardWifi board_wifi_connect(const char *ssid, const char *password);
 BoardWifi board_wifi_status();
