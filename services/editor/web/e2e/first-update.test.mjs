@@ -5,8 +5,10 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { launch, logIn, Visitor } from './browser.mjs'
-import { folder, hostUrl, setupToken, shots, url } from './settings.mjs'
+import { boards, folder, hostUrl, setupToken, shots, url } from './settings.mjs'
 import { startDevice } from './simulator.mjs'
+import { openBoard, virtualBoard } from './virtual-board.mjs'
+import { wifi } from './wifi.mjs'
 
 const admin = { login: 'ada', password: 'correct horse battery' }
 const product = { id: 'bot_001', password: 'label 4711' }
@@ -14,6 +16,14 @@ const version = '1.0.0-first'
 const build = { timeout: 180_000 } // a cold core is compiled first
 
 let browser, visitor, page, device, workspace
+const at = {
+  get page() {
+    return page
+  },
+  get visitor() {
+    return visitor
+  },
+}
 let broken = ''
 
 /** A step of the one story: after a failure, the later ones are not tried. */
@@ -207,6 +217,10 @@ step('the product logs in with its label, sees its own project only, and deploys
   await owner.leave()
 })
 
+wifi(step, at, product.id)
+if (boards) virtualBoard(step, at)
+else test('virtual boards', { skip: 'FLOTA_E2E_BOARDS is not set' })
+
 step('a lost connection is said, and mends', async () => {
   await visitor.context.route('**/events*', (route) => route.abort())
   await page.reload()
@@ -238,6 +252,10 @@ for (const [name, options] of [
     await guest.page.getByRole('link', { name: product.id }).click()
     await guest.page.getByTestId('running-version').waitFor()
     await guest.look(`${name}-device`)
+    if (boards) await openBoard(guest.page)
+    await guest.look(`${name}-board`)
+    if (boards) await guest.page.getByRole('heading', { name: 'Serial monitor' }).scrollIntoViewIfNeeded()
+    await guest.look(`${name}-monitor`)
     const wide = await guest.page.evaluate(() => document.documentElement.scrollWidth > innerWidth)
     assert.equal(wide, false, 'the page scrolls sideways')
     await guest.leave()

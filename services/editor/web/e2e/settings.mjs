@@ -14,6 +14,7 @@ function needed(name) {
 export const url = needed('URL').replace(/\/$/, '')
 export const setupToken = needed('SETUP_TOKEN')
 export const simulator = needed('SIMULATOR')
+export const boards = env('BOARDS') !== ''
 export const hostUrl = env('HOST_URL').replace(/\/$/, '')
 export const chromium = env('CHROMIUM') || '/usr/bin/chromium'
 
