@@ -381,6 +381,9 @@ func (m *machine) env() []string {
 	if m.cfg.Clock != nil {
 		env = append(env, "BOARD_TIME="+strconv.FormatInt(m.cfg.Clock().Unix(), 10))
 	}
+	if m.cfg.Hurry > 1 {
+		env = append(env, "BOARD_HURRY="+strconv.Itoa(m.cfg.Hurry))
+	}
 	if len(m.cfg.WiFi) > 0 {
 		var air strings.Builder
 		for _, w := range m.cfg.WiFi {

@@ -24,6 +24,9 @@ type Config struct {
 	WiFi []WiFi
 	// Clock is what the board's clock shows at a start; the right time where left out.
 	Clock func() time.Time
+	// Hurry, for tests, is how much faster than the world's the update agent's time goes:
+	// its waits, trials and back-offs. 0 and 1: as fast as the world's.
+	Hurry int
 	// Serial gets what the board writes on UART 0, one Write at a time. While a Write
 	// blocks, so does the sketch when it prints. Nowhere where left out.
 	Serial io.Writer

@@ -494,10 +494,11 @@ func TestSerialSpeed(t *testing.T) {
 // The agent hears what the sketch hears, while it listens along.
 func TestCable(t *testing.T) {
 	k := newTalk(t)
-	k.is("", "cableread")
-	k.is("ok", "cable 1")
+	k.is(hex.EncodeToString([]byte("cableread\n")), "cableread")
 	k.is("both", "say both")
 	k.is(hex.EncodeToString([]byte("say both\ncableread\n")), "cableread")
+	time.Sleep(1100 * time.Millisecond) // it listens no more
+	k.is("2000", "count %s", strings.Repeat("x", 2000))
 }
 
 // The network is the machine's own, or the proxy's, and only with Wi-Fi.

@@ -91,6 +91,7 @@ int main() {
     if (w == "sleep") board_deep_sleep(x, n > 1 ? int(y) : -1, atoi(c));
     if (w == "sleepforever") _exit(65);
     if (w == "say") answer(line.substr(4));
+    if (w == "count") answer(std::to_string(line.size() - 6));
     if (w == "watchdog") board_watchdog(x), done(true);
     if (w == "feed") {
       for (uint64_t until = board_uptime_us() + x * 1000; board_uptime_us() < until; usleep(10000)) board_feed();
@@ -164,7 +165,6 @@ int main() {
       for (uint32_t i = 0; i < x; i++) board_serial_write("0123456789abcdef", 16);
       done(true);
     }
-    if (w == "cable") board_cable(x), done(true);
     if (w == "cableread") {
       uint8_t data[64];
       size_t size = board_cable_read(data, sizeof data);

@@ -95,6 +95,8 @@ uint64_t feed_pause = UINT64_MAX, last_feed = 0;  // microseconds
 pthread_mutex_t serial_lock = PTHREAD_MUTEX_INITIALIZER;
 uint8_t received[1024];
 uint64_t serial_head = 0, sketch_at = 0, cable_at = 0;
+const uint64_t kListening = 1000000;  // microseconds after its last look, the agent listens no more
+uint64_t cable_looked = 0;
 bool cable_on = false;
 
 pthread_mutex_t wifi_lock = PTHREAD_MUTEX_INITIALIZER;
@@ -217,18 +219,14 @@ void *listen_to_chip(void *) {
   }
 }
 
-// A thread takes no signals of the sketch's and little memory.
+// A thread of little memory.
 void start_thread(void *(*body)(void *)) {
   pthread_attr_t attributes;
   pthread_attr_init(&attributes);
   pthread_attr_setstacksize(&attributes, 128 * 1024);
   pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
-  sigset_t all, before;
-  sigfillset(&all);
-  pthread_sigmask(SIG_BLOCK, &all, &before);
   pthread_t thread;
   if (pthread_create(&thread, &attributes, body, nullptr) != 0) abort();
-  pthread_sigmask(SIG_SETMASK, &before, nullptr);
   pthread_attr_destroy(&attributes);
 }
 
@@ -967,6 +965,7 @@ namespace {
 // Takes what has come; the caller holds serial_lock. What a sketch does not read while
 // the agent listens along is lost to it, as in a receive buffer that overflows.
 void serial_pump() {
+  cable_on = cable_on && monotonic_us() - cable_looked < kListening;
   for (;;) {
     uint64_t tail = cable_on ? cable_at : sketch_at;
     size_t room = sizeof received - size_t(serial_head - tail), at = serial_head % sizeof received;
@@ -1028,17 +1027,12 @@ void board_baud(unsigned long baud) {
   tell("baud %lu", baud);
 }
 
-void board_cable(bool on) {
-  up();
-  Lock lock(serial_lock);
-  if (on && !cable_on) cable_at = sketch_at;
-  cable_on = on;
-}
-
 size_t board_cable_read(uint8_t *data, size_t room) {
   up();
   Lock lock(serial_lock);
-  if (!cable_on) return 0;
+  if (!cable_on) cable_at = sketch_at;
+  cable_on = true;
+  cable_looked = monotonic_us();
   serial_pump();
   return serial_take(cable_at, data, room);
 }

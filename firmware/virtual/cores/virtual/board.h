@@ -146,10 +146,10 @@ size_t board_serial_read(uint8_t *data, size_t room);
 void board_serial_write(const void *data, size_t size);
 void board_baud(unsigned long baud);
 
-// The update agent listens along while it is on: it gets every byte that comes, and
-// so does the sketch. Off at the start.
-void board_cable(bool on);
-size_t board_cable_read(uint8_t *data, size_t room);  // never waits
+// What the update agent reads of the same port. Who calls this listens along until a second
+// passes without another call: it gets every byte, and so does the sketch, which loses
+// what it does not read in time. Never waits.
+size_t board_cable_read(uint8_t *data, size_t room);
 
 // --- Network -------------------------------------------------------------------------
 
