@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"os"
 	"time"
 
 	"github.com/labstack/echo/v4"
@@ -39,6 +40,7 @@ type Config struct {
 	PublicURL      url.URL        `env:"PUBLIC_URL" desc:"where browsers find the installation"`
 	InternalURL    url.URL        `env:"INTERNAL_URL" envDefault:"http://127.0.0.1:8080" desc:"where workers find this service, to fetch sources"`
 	DeviceURL      string         `env:"DEVICE_URL" desc:"where devices find the installation; empty where that is the public URL"`
+	DeviceCA       string         `env:"DEVICE_CA" desc:"file of the certificate authority (PEM) that devices pin; empty where they need none"`
 	TrustedProxies []netip.Prefix `env:"TRUSTED_PROXIES" desc:"networks of proxies whose X-Forwarded-For is believed"`
 	SourceMemory   int64          `env:"SOURCE_MEMORY" envDefault:"33554432" desc:"bytes of recent sources that are kept in memory"`
 	Build          BuildConfig    `envPrefix:"BUILD_"`
@@ -132,7 +134,14 @@ func routes(
 	ctx context.Context, cfg Config, deps Deps,
 	projects *editor.Projects, builds *editor.Builds, sources http.Handler, verifier *identity.Verifier,
 ) (http.Handler, error) {
-	app, err := webapp.New(web.Dist(), cfg.DeviceURL)
+	var ca []byte
+	if cfg.DeviceCA != "" {
+		var err error
+		if ca, err = os.ReadFile(cfg.DeviceCA); err != nil {
+			return nil, fmt.Errorf("the certificate authority for devices: %w", err)
+		}
+	}
+	app, err := webapp.New(web.Dist(), cfg.DeviceURL, string(ca))
 	if err != nil {
 		return nil, err
 	}

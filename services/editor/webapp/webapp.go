@@ -20,6 +20,7 @@ import (
 const (
 	noncePlaceholder  = "__CSP_NONCE__"
 	devicePlaceholder = "__DEVICE_ORIGIN__"
+	caPlaceholder     = "__DEVICE_CA__"
 )
 
 // App serves the files of a build. It is safe for concurrent use.
@@ -29,9 +30,10 @@ type App struct {
 }
 
 // New reads the files of a build. DeviceOrigin is where devices reach the
-// installation: what the page writes into a device at its first flash; "" where
-// that is the page's own origin.
-func New(files fs.FS, deviceOrigin string) (*App, error) {
+// installation, "" where that is the page's own origin; deviceCA the certificate
+// authority (PEM) that they pin, "" for none. The page writes both into what a
+// device is given.
+func New(files fs.FS, deviceOrigin, deviceCA string) (*App, error) {
 	index, err := fs.ReadFile(files, "index.html")
 	if err != nil {
 		return nil, fmt.Errorf("the web editor has no page: %w", err)
@@ -40,7 +42,8 @@ func New(files fs.FS, deviceOrigin string) (*App, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &App{index: strings.ReplaceAll(string(index), devicePlaceholder, html.EscapeString(deviceOrigin)), assets: assets}, nil
+	values := strings.NewReplacer(devicePlaceholder, html.EscapeString(deviceOrigin), caPlaceholder, html.EscapeString(deviceCA))
+	return &App{index: values.Replace(string(index)), assets: assets}, nil
 }
 
 // ServeHTTP answers with an asset, or with the page for any path that does not

@@ -14,7 +14,7 @@ import (
 )
 
 var built = fstest.MapFS{
-	"index.html":         {Data: []byte(`<meta name="csp-nonce" nonce="__CSP_NONCE__"><meta name="device-origin" content="__DEVICE_ORIGIN__"><p nonce="__CSP_NONCE__">`)},
+	"index.html":         {Data: []byte(`<meta name="csp-nonce" nonce="__CSP_NONCE__"><meta name="device-origin" content="__DEVICE_ORIGIN__"><meta name="device-ca" content="__DEVICE_CA__"><p nonce="__CSP_NONCE__">`)},
 	"icon.svg":           {Data: []byte("<svg/>")},
 	"assets/a-1.js":      {Data: []byte("plain js")},
 	"assets/a-1.js.br":   {Data: []byte("br js")},
@@ -24,9 +24,11 @@ var built = fstest.MapFS{
 	"assets/c-3.unknown": {Data: []byte("?")},
 }
 
+const ca = "-----BEGIN CERTIFICATE-----\nTUlJ\n-----END CERTIFICATE-----\n"
+
 func app(t *testing.T, device string) *webapp.App {
 	t.Helper()
-	a, err := webapp.New(built, device)
+	a, err := webapp.New(built, device, ca)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -96,6 +98,9 @@ func TestThePageForEveryRoute(t *testing.T) {
 		if !strings.Contains(got.Body.String(), html.EscapeString(`https://devices.test"><script>`)) {
 			t.Errorf("the devices' address: %s", got.Body)
 		}
+		if !strings.Contains(got.Body.String(), `name="device-ca" content="`+ca+`"`) {
+			t.Errorf("the devices' certificate authority: %s", got.Body)
+		}
 		for _, want := range []string{
 			"default-src 'self'", "script-src 'self'", "connect-src 'self'", "frame-ancestors 'none'", "object-src 'none'", "base-uri 'none'",
 			"require-trusted-types-for 'script'", "trusted-types svelte-trusted-html",
@@ -131,14 +136,14 @@ func TestNothingHere(t *testing.T) {
 
 // What is embedded, built or not, is something to serve.
 func TestTheEmbeddedBuild(t *testing.T) {
-	a, err := webapp.New(web.Dist(), "")
+	a, err := webapp.New(web.Dist(), "", "")
 	if err != nil {
 		t.Fatal(err)
 	}
 	if got := ask(a, http.MethodGet, "/"); got.Code != 200 || strings.Contains(got.Body.String(), "__CSP_NONCE__") {
 		t.Errorf("%d %s", got.Code, got.Body)
 	}
-	if _, err := webapp.New(fstest.MapFS{}, ""); err == nil {
+	if _, err := webapp.New(fstest.MapFS{}, "", ""); err == nil {
 		t.Error("a build without a page was taken")
 	}
 }

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { cableCommand, deviceOrigin, likelyBoard, simulatorCommand } from './provision'
+import { cableCommand, deviceCA, deviceOrigin, likelyBoard, simulatorCommand } from './provision'
 
 test.each([
   ['http://flota.local:8081', 'http://flota.local:8081'],
@@ -21,3 +21,13 @@ test.each([
   ['the last project', { device: 'd1' }, [project('a:b:old', 1), project('a:b:last', 3), project(undefined, 4), project('a:b:theirs', 5, 'd2')], 'a:b:last'],
   ['nothing', { device: 'd1' }, [project(undefined, 1)], ''],
 ])('the likely board by %s', (_, device, projects, board) => expect(likelyBoard(device, projects)).toBe(board))
+
+const pem = '-----BEGIN CERTIFICATE-----\n…'
+
+test.each([
+  [pem, 'https://flota.test', pem],
+  [pem, 'http://flota.test:8081', undefined],
+  ['', 'https://flota.test', undefined],
+  ['__DEVICE_CA__', 'https://flota.test', undefined],
+  [undefined, 'https://flota.test', undefined],
+])('the authority %j at %s', (configured, server, ca) => expect(deviceCA(configured, server)).toBe(ca))

@@ -10,6 +10,8 @@ export interface Provisioning {
   key: string
   keys: string[]
   board: string
+  /** The certificate to pin for TLS, PEM. */
+  ca?: string
   wifi?: { ssid: string; password?: string }[]
 }
 
@@ -49,4 +51,9 @@ export function likelyBoard(device: { device: string; board?: string }, projects
 export function deviceOrigin(configured: string | undefined, page: string): string {
   const usable = configured && /^https?:\/\//.test(configured) // an unfilled placeholder is none
   return usable ? configured : page
+}
+
+/** The certificate authority that a device pins to trust this server: the installation's own, where it has one and speaks TLS. */
+export function deviceCA(configured: string | undefined, server: string): string | undefined {
+  return server.startsWith('https:') && configured?.startsWith('-----BEGIN') ? configured : undefined
 }

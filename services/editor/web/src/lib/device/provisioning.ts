@@ -1,5 +1,5 @@
 import { auth, fleet, ok } from '$lib/api/client'
-import { deviceOrigin, type Provisioning } from './provision'
+import { deviceCA, deviceOrigin, type Provisioning } from './provision'
 
 /**
  * Makes what a device is given, with a new key: the former one is void from now
@@ -10,14 +10,16 @@ export async function makeProvisioning(device: string, board: string): Promise<P
   const made = await ok(auth.POST('/products/{device}/provisioning', { params: { path: { device } } }))
   const said = (name: string) => document.querySelector<HTMLMetaElement>(`meta[name="${name}"]`)?.content
   const { workspace, product_id, key, wifi } = made
+  const server = deviceOrigin(said('device-origin'), location.origin)
   return {
-    server: deviceOrigin(said('device-origin'), location.origin),
+    server,
     workspace,
     device: made.device,
     product_id,
     key,
     keys: keys.map((k) => k.public_key),
     board,
+    ca: deviceCA(said('device-ca'), server),
     wifi: wifi.length ? wifi : undefined,
   }
 }
