@@ -7,7 +7,7 @@
 int Stream::timedPeek() {
   for (unsigned long start = millis();; delay(1)) {
     int c = peek();
-    if (c >= 0 || millis() - start >= timeout_) return c;
+    if (c >= 0 || millis() - start >= _timeout) return c;
   }
 }
 
@@ -41,27 +41,37 @@ String Stream::readStringUntil(char end) {
   return s;
 }
 
-bool Stream::find(const char *target) {
+bool Stream::findUntil(const char *target, size_t length, const char *end, size_t endLength) {
   String seen;
-  size_t length = strlen(target);
+  size_t longest = length > endLength ? length : endLength;
+  auto at_end = [&](const char *text, size_t n) {
+    return n && seen.length() >= n && memcmp(seen.c_str() + seen.length() - n, text, n) == 0;
+  };
+  if (length == 0) return true;
   for (int c; (c = timedRead()) >= 0;) {
     seen += (char)c;
-    if (seen.length() > length) seen.remove(0, 1);
-    if (seen == target) return true;
+    if (seen.length() > longest) seen.remove(0, 1);
+    if (at_end(target, length)) return true;
+    if (at_end(end, endLength)) return false;
   }
-  return length == 0;
+  return false;
 }
 
-String Stream::readNumber(bool point) {
-  int c;
-  while ((c = timedPeek()) >= 0 && c != '-' && !isdigit(c)) read();
+String Stream::readNumber(LookaheadMode mode, char ignore, bool point) {
   String s;
-  while ((c = timedPeek()) >= 0 && (isdigit(c) || (c == '-' && s.isEmpty()) || (c == '.' && point))) {
+  int c;
+  while ((c = timedPeek()) >= 0 && c != '-' && !isdigit(c) && !(point && c == '.')) {
+    if (mode == SKIP_NONE || (mode == SKIP_WHITESPACE && !isspace(c))) return s;
+    read();
+  }
+  while ((c = timedPeek()) >= 0 &&
+         (isdigit(c) || (c == '-' && s.isEmpty()) || (c == '.' && point) || (ignore != NO_IGNORE_CHAR && c == ignore))) {
     if (c == '.') point = false;
-    s += (char)read();
+    read();
+    if (ignore == NO_IGNORE_CHAR || c != ignore) s += (char)c;
   }
   return s;
 }
 
-long Stream::parseInt() { return readNumber(false).toInt(); }
-float Stream::parseFloat() { return readNumber(true).toFloat(); }
+long Stream::parseInt(LookaheadMode mode, char ignore) { return readNumber(mode, ignore, false).toInt(); }
+float Stream::parseFloat(LookaheadMode mode, char ignore) { return readNumber(mode, ignore, true).toFloat(); }

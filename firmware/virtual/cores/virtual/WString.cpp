@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+const String emptyString;
+
 namespace {
 
 // Enough for 64 binary digits, a sign and the end.
@@ -142,16 +144,25 @@ int String::indexOf(const String &s, unsigned int from) const {
   return found ? found - c_str() : -1;
 }
 
-int String::lastIndexOf(char c) const {
-  for (int i = (int)length_ - 1; i >= 0; i--)
+int String::lastIndexOf(char c, unsigned int from) const {
+  for (int i = int(from < length_ ? from + 1 : length_) - 1; i >= 0; i--)
     if (buffer_[i] == c) return i;
   return -1;
 }
 
-int String::lastIndexOf(const String &s) const {
-  for (int i = (int)length_ - (int)s.length_; i >= 0; i--)
+int String::lastIndexOf(const String &s, unsigned int from) const {
+  if (s.length_ > length_) return -1;
+  unsigned int last = length_ - s.length_;
+  for (int i = int(from < last ? from : last); i >= 0; i--)
     if (startsWith(s, i)) return i;
   return -1;
+}
+
+bool String::equalsConstantTime(const String &s) const {
+  if (length_ != s.length_) return false;
+  unsigned char difference = 0;
+  for (unsigned int i = 0; i < length_; i++) difference |= buffer_[i] ^ s.buffer_[i];
+  return difference == 0;
 }
 
 String String::substring(unsigned int from, unsigned int to) const {

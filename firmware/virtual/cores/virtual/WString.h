@@ -8,7 +8,7 @@ class __FlashStringHelper;
 #define F(s) (FPSTR(PSTR(s)))
 
 // String is Arduino's: a growing array of characters. Where memory runs out it
-// becomes empty and false.
+// keeps what it had and says so (concat, reserve), or is empty.
 class String {
  public:
   String(const char *s = "");
@@ -16,6 +16,7 @@ class String {
   String(const String &other);
   String(String &&other) noexcept;
   String(const __FlashStringHelper *s);
+  String(const uint8_t *s, unsigned int length) : String(reinterpret_cast<const char *>(s), length) {}
   explicit String(char c);
   explicit String(unsigned char value, unsigned char base = 10);
   explicit String(int value, unsigned char base = 10);
@@ -32,6 +33,10 @@ class String {
   String &operator=(String &&other) noexcept;
   String &operator=(const char *s);
   String &operator=(const __FlashStringHelper *s) { return *this = reinterpret_cast<const char *>(s); }
+  String &operator=(char c) {
+    const char text[2] = {c, 0};
+    return *this = text;
+  }
 
   bool reserve(unsigned int size);
   unsigned int length() const { return length_; }
@@ -41,6 +46,7 @@ class String {
   const char *c_str() const { return buffer_ ? buffer_ : ""; }
 
   bool concat(const char *s, unsigned int length);
+  bool concat(const uint8_t *s, unsigned int length) { return concat(reinterpret_cast<const char *>(s), length); }
   bool concat(const char *s) { return s && concat(s, strlen(s)); }
   bool concat(const String &s) { return concat(s.c_str(), s.length_); }
   bool concat(const __FlashStringHelper *s) { return concat(reinterpret_cast<const char *>(s)); }
@@ -61,6 +67,8 @@ class String {
   bool equalsIgnoreCase(const String &s) const;
   bool startsWith(const String &prefix, unsigned int from = 0) const;
   bool endsWith(const String &suffix) const;
+  // Takes as long whatever the difference is.
+  bool equalsConstantTime(const String &s) const;
 
   char charAt(unsigned int i) const { return i < length_ ? buffer_[i] : 0; }
   void setCharAt(unsigned int i, char c) {
@@ -70,6 +78,8 @@ class String {
   char &operator[](unsigned int i);
   const char *begin() const { return c_str(); }
   const char *end() const { return c_str() + length_; }
+  char *begin() { return buffer_; }
+  char *end() { return buffer_ + length_; }
   void getBytes(unsigned char *to, unsigned int size, unsigned int from = 0) const;
   void toCharArray(char *to, unsigned int size, unsigned int from = 0) const {
     getBytes(reinterpret_cast<unsigned char *>(to), size, from);
@@ -77,8 +87,10 @@ class String {
 
   int indexOf(char c, unsigned int from = 0) const;
   int indexOf(const String &s, unsigned int from = 0) const;
-  int lastIndexOf(char c) const;
-  int lastIndexOf(const String &s) const;
+  int lastIndexOf(char c) const { return lastIndexOf(c, length_); }
+  int lastIndexOf(char c, unsigned int from) const;
+  int lastIndexOf(const String &s) const { return lastIndexOf(s, length_); }
+  int lastIndexOf(const String &s, unsigned int from) const;
   String substring(unsigned int from) const { return substring(from, length_); }
   String substring(unsigned int from, unsigned int to) const;
 
@@ -98,6 +110,8 @@ class String {
   unsigned int length_ = 0;
   unsigned int capacity_ = 0;
 };
+
+extern const String emptyString;
 
 template <typename T>
 inline String operator+(const String &a, const T &b) {

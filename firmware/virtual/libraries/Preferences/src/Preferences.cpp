@@ -1,71 +1,67 @@
 #include "Preferences.h"
 
-#include <dirent.h>
-#include <sys/stat.h>
-#include <unistd.h>
+#include <board.h>
 
-// As on the chip: namespace and key have at most 15 characters.
-static bool isName(const char *s) { return s && *s && strlen(s) <= 15 && *s != '.' && !strchr(s, '/'); }
-
-bool Preferences::begin(const char *name, bool readOnly) {
-  if (!isName(name)) return false;
-  const char *root = getenv("FLOTA_NVS");
-  if (!root) root = "nvs";
-  folder_ = String(root) + "/" + name;
-  readOnly_ = readOnly;
-  if (!readOnly) {
-    mkdir(root, 0700);
-    mkdir(folder_.c_str(), 0700);
-  }
-  if (access(folder_.c_str(), X_OK) != 0) folder_ = "";
-  return !folder_.isEmpty();
-}
-
-String Preferences::path(const char *key) { return folder_.isEmpty() || !isName(key) ? String() : folder_ + "/" + key; }
-
-bool Preferences::clear() {
-  if (folder_.isEmpty() || readOnly_) return false;
-  DIR *d = opendir(folder_.c_str());
-  if (!d) return false;
-  while (dirent *e = readdir(d))
-    if (e->d_name[0] != '.') unlink((folder_ + "/" + e->d_name).c_str());
-  closedir(d);
+bool Preferences::begin(const char *name, bool readOnly, const char *) {
+  if (space_[0] || !name || !*name || strlen(name) >= sizeof space_) return false;
+  if (readOnly && !board_nvs_exists(name)) return false;
+  strcpy(space_, name);
+  read_only_ = readOnly;
   return true;
 }
 
-bool Preferences::remove(const char *key) { return !readOnly_ && unlink(path(key).c_str()) == 0; }
-bool Preferences::isKey(const char *key) { return access(path(key).c_str(), R_OK) == 0; }
+bool Preferences::clear() { return space_[0] && !read_only_ && board_nvs_clear(space_); }
+bool Preferences::remove(const char *key) { return space_[0] && !read_only_ && board_nvs_erase(space_, key); }
+size_t Preferences::freeEntries() { return board_nvs_free(); }
 
-size_t Preferences::getBytesLength(const char *key) {
-  struct stat s;
-  return stat(path(key).c_str(), &s) == 0 ? s.st_size : 0;
+PreferenceType Preferences::getType(const char *key) {
+  char type;
+  int size = space_[0] ? board_nvs_get(space_, key, &type, nullptr, 0) : -1;
+  if (size < 0) return PT_INVALID;
+  if (type == 's') return PT_STR;
+  if (type == 'b') return PT_BLOB;
+  int unsigned_ = type == 'u';
+  return PreferenceType((size == 1 ? PT_I8 : size == 2 ? PT_I16 : size == 4 ? PT_I32 : PT_I64) + unsigned_);
 }
 
-size_t Preferences::putBytes(const char *key, const void *value, size_t size) {
-  String file = path(key), aside = folder_ + "/.new";
-  if (file.isEmpty() || readOnly_) return 0;
-  FILE *f = fopen(aside.c_str(), "wb");
-  if (!f) return 0;
-  bool ok = fwrite(value, 1, size, f) == size && fflush(f) == 0 && fsync(fileno(f)) == 0;
-  ok = fclose(f) == 0 && ok;
-  return ok && rename(aside.c_str(), file.c_str()) == 0 ? size : 0;
+size_t Preferences::put(const char *key, char type, const void *value, size_t size) {
+  return space_[0] && !read_only_ && board_nvs_put(space_, key, type, value, size) ? size : 0;
 }
 
-size_t Preferences::getBytes(const char *key, void *to, size_t size) {
-  FILE *f = fopen(path(key).c_str(), "rb");
-  if (!f) return 0;
-  size_t n = fread(to, 1, size, f);
-  fclose(f);
-  return n;
+bool Preferences::get(const char *key, char type, void *value, size_t size) {
+  char found;
+  uint8_t data[8];
+  int n = space_[0] ? board_nvs_get(space_, key, &found, data, sizeof data) : -1;
+  if (n != int(size) || found != type) return false;
+  memcpy(value, data, size);
+  return true;
+}
+
+size_t Preferences::length(const char *key, char type) {
+  char found;
+  int n = space_[0] ? board_nvs_get(space_, key, &found, nullptr, 0) : -1;
+  return n >= 0 && found == type ? n : 0;
+}
+
+size_t Preferences::getBytes(const char *key, void *to, size_t room) {
+  size_t n = length(key, 'b');
+  return n && n <= room && board_nvs_get(space_, key, nullptr, to, room) == int(n) ? n : 0;
+}
+
+size_t Preferences::getString(const char *key, char *to, size_t room) {
+  char type;
+  int n = space_[0] ? board_nvs_get(space_, key, &type, nullptr, 0) : -1;
+  if (n < 0 || type != 's' || size_t(n) >= room || board_nvs_get(space_, key, nullptr, to, room) != n) return 0;
+  to[n] = 0;
+  return n + 1;
 }
 
 String Preferences::getString(const char *key, const String &otherwise) {
-  if (!isKey(key)) return otherwise;
-  size_t size = getBytesLength(key);
-  char *text = static_cast<char *>(malloc(size + 1));
-  if (!text) return otherwise;
-  size = getBytes(key, text, size);
-  String value(text, size);
+  char type;
+  int n = space_[0] ? board_nvs_get(space_, key, &type, nullptr, 0) : -1;
+  if (n < 0 || type != 's') return otherwise;
+  char *text = static_cast<char *>(malloc(n + 1));
+  String value = text && getString(key, text, n + 1) ? String(text) : otherwise;
   free(text);
   return value;
 }

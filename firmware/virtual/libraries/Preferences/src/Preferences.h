@@ -1,47 +1,56 @@
 #pragma once
 #include <Arduino.h>
 
-// Preferences keeps one file for each key in <FLOTA_NVS or ./nvs>/<namespace>/.
-// A value is written aside and renamed, so that a cut leaves the old or the new.
+typedef enum { PT_I8, PT_U8, PT_I16, PT_U16, PT_I32, PT_U32, PT_I64, PT_U64, PT_STR, PT_BLOB, PT_INVALID } PreferenceType;
+
+// Preferences keeps values in a namespace of the board's non-volatile storage. Names and
+// keys have at most 15 characters. A value of another type than was put reads as the default.
 class Preferences {
  public:
-  bool begin(const char *name, bool readOnly = false);
-  void end() { folder_ = ""; }
+  bool begin(const char *name, bool readOnly = false, const char *partition = nullptr);
+  void end() { space_[0] = 0; }
   bool clear();
   bool remove(const char *key);
-  bool isKey(const char *key);
+  bool isKey(const char *key) { return getType(key) != PT_INVALID; }
+  PreferenceType getType(const char *key);
+  size_t freeEntries();
 
-  size_t putBytes(const char *key, const void *value, size_t size);
-  size_t getBytes(const char *key, void *to, size_t size);
-  size_t getBytesLength(const char *key);
-  size_t putString(const char *key, const char *value) { return putBytes(key, value, strlen(value)); }
-  size_t putString(const char *key, const String &value) { return putBytes(key, value.c_str(), value.length()); }
+  // Each put gives the bytes that were kept, 0 when they could not be.
+  size_t putBytes(const char *key, const void *value, size_t size) { return put(key, 'b', value, size); }
+  size_t getBytes(const char *key, void *to, size_t room);
+  size_t getBytesLength(const char *key) { return length(key, 'b'); }
+  size_t putString(const char *key, const char *value) { return put(key, 's', value, strlen(value)); }
+  size_t putString(const char *key, const String &value) { return put(key, 's', value.c_str(), value.length()); }
   String getString(const char *key, const String &otherwise = String());
+  // With room for the 0; gives the length with it, 0 when it does not fit.
+  size_t getString(const char *key, char *to, size_t room);
 
-#define FLOTA_PREFERENCE(Name, Type)                                                                       \
-  size_t put##Name(const char *key, Type value) { return putBytes(key, &value, sizeof value); }            \
-  Type get##Name(const char *key, Type otherwise = 0) {                                                    \
-    Type value;                                                                                            \
-    return getBytesLength(key) == sizeof value && getBytes(key, &value, sizeof value) ? value : otherwise; \
+#define PREFERENCE(Name, Type, Kind)                                                        \
+  size_t put##Name(const char *key, Type value) { return put(key, Kind, &value, sizeof value); } \
+  Type get##Name(const char *key, Type otherwise = 0) {                                     \
+    get(key, Kind, &otherwise, sizeof otherwise);                                           \
+    return otherwise;                                                                       \
   }
-  FLOTA_PREFERENCE(Bool, bool)
-  FLOTA_PREFERENCE(Char, int8_t)
-  FLOTA_PREFERENCE(UChar, uint8_t)
-  FLOTA_PREFERENCE(Short, int16_t)
-  FLOTA_PREFERENCE(UShort, uint16_t)
-  FLOTA_PREFERENCE(Int, int32_t)
-  FLOTA_PREFERENCE(UInt, uint32_t)
-  FLOTA_PREFERENCE(Long, int32_t)
-  FLOTA_PREFERENCE(ULong, uint32_t)
-  FLOTA_PREFERENCE(Long64, int64_t)
-  FLOTA_PREFERENCE(ULong64, uint64_t)
-  FLOTA_PREFERENCE(Float, float)
-  FLOTA_PREFERENCE(Double, double)
-#undef FLOTA_PREFERENCE
+  PREFERENCE(Char, int8_t, 'i')
+  PREFERENCE(UChar, uint8_t, 'u')
+  PREFERENCE(Short, int16_t, 'i')
+  PREFERENCE(UShort, uint16_t, 'u')
+  PREFERENCE(Int, int32_t, 'i')
+  PREFERENCE(UInt, uint32_t, 'u')
+  PREFERENCE(Long, int32_t, 'i')
+  PREFERENCE(ULong, uint32_t, 'u')
+  PREFERENCE(Long64, int64_t, 'i')
+  PREFERENCE(ULong64, uint64_t, 'u')
+  PREFERENCE(Float, float, 'b')
+  PREFERENCE(Double, double, 'b')
+#undef PREFERENCE
+  size_t putBool(const char *key, bool value) { return putUChar(key, value); }
+  bool getBool(const char *key, bool otherwise = false) { return getUChar(key, otherwise) == 1; }
 
  private:
-  // The path of a key's file; empty where there is none to be had.
-  String path(const char *key);
-  String folder_;
-  bool readOnly_ = true;
+  size_t put(const char *key, char type, const void *value, size_t size);
+  bool get(const char *key, char type, void *value, size_t size);
+  size_t length(const char *key, char type);
+  char space_[16] = "";
+  bool read_only_ = true;
 };

@@ -1,0 +1,3 @@
+#include "ESPmDNS.h"
+
+MDNSResponder MDNS;

@@ -1,0 +1,3 @@
+#include "LittleFS.h"
+
+fs::FS LittleFS;

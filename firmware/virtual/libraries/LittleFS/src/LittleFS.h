@@ -1,0 +1,4 @@
+#pragma once
+#include <FS.h>
+
+extern fs::FS LittleFS;

@@ -1,0 +1,3 @@
+#include "SPIFFS.h"
+
+fs::FS SPIFFS;

@@ -1,0 +1,4 @@
+#pragma once
+#include "NetworkClient.h"
+#include "NetworkServer.h"
+#include "NetworkUdp.h"
