@@ -16,7 +16,7 @@ avr=/usr/share/arduino/hardware/arduino/avr
 fail() { echo "flota: $1" >&2; exit 1; }
 
 [ -x "$cli" ] || fail "there is no arduino-cli at $cli (deploy/tools/build.sh arduino-cli builds it)"
-for needed in "$avr/boards.txt" /usr/bin/avr-gcc /usr/bin/arduino-ctags /usr/bin/g++ /usr/bin/bwrap; do
+for needed in "$avr/boards.txt" /usr/bin/avr-gcc /usr/bin/arduino-ctags /usr/bin/g++ /usr/bin/bwrap /usr/include/mbedtls/ssl.h; do
   [ -e "$needed" ] || fail "$needed is missing; as root, run: deploy/toolchain/packages.sh"
 done
 micropython=$("$here/micropython.sh")
@@ -24,9 +24,9 @@ micropython=$("$here/micropython.sh")
 # The digest of everything that decides what bytes come out of a build.
 inputs() {
   sha256sum <"$cli"
-  dpkg-query -W gcc-avr avr-libc binutils-avr arduino-core-avr arduino-ctags g++-12 gcc g++ libc6-dev binutils python3 2>/dev/null || true
+  dpkg-query -W gcc-avr avr-libc binutils-avr arduino-core-avr arduino-ctags g++-12 gcc g++ libc6-dev libmbedtls-dev binutils python3 2>/dev/null || true
   cd "$firmware"
-  find virtual ${fixture:+fixture} -type f -print0 | sort -z | xargs -0 sha256sum
+  find virtual esp32 ${fixture:+fixture} -type f -print0 | sort -z | xargs -0 sha256sum
   cd "$here"
   sha256sum layout.sh prewarm.txt micropython-boards.txt
   for installed in "$cores"/packages/*/hardware/*/*; do echo "${installed#"$cores"}"; done
@@ -86,12 +86,61 @@ fi
 for package in "$cores"/packages/*; do
   [ "${package##*/}" = builtin ] || place "$package" "data/packages/${package##*/}"
 done
+# Each platform whose architecture FlotaOTA supports gets it as a library of its own.
+agent() { sed -n "s/^$1=//p" "$firmware/esp32/FlotaOTA/library.properties"; }
+if [ -e "$firmware/esp32/FlotaOTA/library.properties" ] && [ -e "$firmware/esp32/base/base.ino" ]; then agent=there; else agent=; fi
+for architecture in ${agent:+$(agent architectures | tr ',' ' ')}; do
+  for platform in user/hardware/*/"$architecture" data/packages/*/hardware/"$architecture"/*; do
+    rm -rf "$platform/libraries/FlotaOTA"
+    mkdir -p "$platform/libraries"
+    cp -a "$firmware/esp32/FlotaOTA" "$platform/libraries/FlotaOTA"
+    rm -rf "$platform/libraries/FlotaOTA/examples"
+    [ "$architecture" = virtual ] || rm -rf "$platform/libraries/FlotaOTA/src/posix"
+  done
+done
 place "$micropython" micropython
 cp "$here/micropython-boards.txt" micropython/boards.txt
 # A link to nowhere makes arduino-cli think that a core has changed.
 find user -xtype l -delete
+
+# Compiles a sketch of ours for the virtual board, as the farm would. What the objects say of paths and times is the same wherever this runs.
+own() {
+  cat >own/arduino-cli.yaml <<YAML
+directories: {data: $new/data, downloads: $new/own, user: $new/user}
+build_cache: {path: $new/own/cache, compilations_before_purge: 0}
+metrics: {enabled: false}
+updater: {enable_notification: false}
+YAML
+  printf '#include <FlotaOTA.h>\nFLOTA_MANAGED\n' >own/sketch/sketch.ino.flota.cpp
+  local paths="\"-ffile-prefix-map=$new=/toolchain\" \"-ffile-prefix-map=$new/own=/job\""
+  (cd own && SOURCE_DATE_EPOCH=946684800 LC_ALL=C ../bin/arduino-cli --config-file arduino-cli.yaml compile -q --json -b flota:virtual:esp32 \
+    --build-property "compiler.c.extra_flags=$paths" --build-property "compiler.cpp.extra_flags=$paths" sketch >log 2>&1) ||
+    { tail -c 2000 own/log >&2; fail "$1 did not compile for the virtual board"; }
+}
+if [ "$agent" ]; then
+echo "  compiling FlotaOTA for the virtual board …" >&2
+mkdir -p own/sketch base
+printf 'void setup() {}\nvoid loop() {}\n' >own/sketch/sketch.ino
+own FlotaOTA
+(
+  # Not as what arduino-cli calls a precompiled library: it says so in every build's log, which takes it 50 ms.
+  cd user/hardware/flota/virtual
+  (cd "$new"/own/cache/sketches/*/libraries/FlotaOTA && find . -name '*.o' | LC_ALL=C sort | xargs gcc-ar qcsD "$new/own/libFlotaOTA.a")
+  find libraries/FlotaOTA/src -name '*.cpp' -delete
+  mv "$new/own/libFlotaOTA.a" libraries/FlotaOTA
+  echo 'compiler.libraries.ldflags="{runtime.platform.path}/libraries/FlotaOTA/libFlotaOTA.a"' >platform.local.txt
+)
+echo "  compiling the base firmware for the virtual board …" >&2
+rm -rf own/sketch own/cache/sketches
+cp -a "$firmware/esp32/base" own/sketch
+mv own/sketch/base.ino own/sketch/sketch.ino
+own "the base firmware"
+cp own/cache/sketches/*/sketch.ino.bin base/flota-virtual-esp32.bin
+rm -rf own
+fi
+
 # A compiled core is taken only while it is younger than every file of its platform.
-find user -exec touch -h -d @946684800 {} +
+find user data/packages/*/hardware/*/*/libraries/FlotaOTA -exec touch -h -d @946684800 {} +
 # A worker reads this as another user.
 chmod -R a+rX .
 

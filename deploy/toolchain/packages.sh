@@ -6,7 +6,7 @@ packages=(
   bubblewrap                                       # the sandbox
   util-linux tar findutils                         # what runs inside it
   gcc-avr avr-libc arduino-core-avr arduino-ctags  # the AVR boards
-  g++ binutils python3                             # the virtual board; Python tools of the cores
+  g++ libmbedtls-dev binutils python3              # the virtual board; Python tools of the cores
   debian-archive-keyring                           # verifies what micropython.sh fetches
 )
 missing=()

@@ -31,6 +31,8 @@ type Job struct {
 	// Main is the main file's path as the user named it; where it is empty, the
 	// kind's own convention finds it.
 	Main string
+	// Unmanaged leaves out the update agent that the farm adds.
+	Unmanaged bool
 	// Verbose asks for every command in the log.
 	Verbose bool
 	// Limits replace the executor's where they are not zero.

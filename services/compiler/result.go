@@ -25,6 +25,10 @@ type Result struct {
 	Memory      Memory
 	Times       []PhaseTime
 	Libraries   []Library
+	// Agent is the update agent in the firmware; nil where it has none.
+	Agent *Agent
+	// Flash is how esptool writes the outputs; nil where it cannot.
+	Flash *FlashBy
 	// Toolchain is the digest of everything besides the source that decides
 	// what bytes come out.
 	Toolchain string
@@ -72,6 +76,7 @@ const (
 	Map        Role = "map"
 	Bootloader Role = "bootloader"
 	Partitions Role = "partitions"
+	OTAData    Role = "otadata" // what a first flash writes to otadata, so that the first slot starts
 	Hex        Role = "hex"
 	Bundle     Role = "bundle" // a MicroPython project: a tar with manifest.json
 	Other      Role = "other"
@@ -85,8 +90,26 @@ type Output struct {
 	Size   int64
 	SHA256 string // lower-case hex
 	// Offset is where a first flash by cable writes it, in bytes from the start
-	// of flash; 0 where the board's platform does not say.
+	// of flash; 0 where the board's platform does not say. The bootloader of some
+	// chips is at 0.
 	Offset uint64
+}
+
+// Agent is what FlotaOTA is and costs in a firmware: bytes of flash, and of RAM
+// for its variables, that it adds.
+type Agent struct {
+	Version    string
+	Flash, RAM int64
+}
+
+// FlashBy is esptool's arguments, from the core's own upload recipe; what is
+// empty the recipe leaves to esptool.
+type FlashBy struct {
+	Chip      string // "esp32c3"
+	Baud      int
+	Mode      string // "dio"
+	Frequency string // "80m"
+	Size      string // "4MB"
 }
 
 // Memory is what the firmware takes, in bytes; a maximum of 0 means that the

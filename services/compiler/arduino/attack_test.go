@@ -144,7 +144,7 @@ sys.exit(1)
 `, hostSecret(t), listener.Addr().(*net.TCPAddr).Port, os.Getpid())
 	sketch := intake.Sketch{Main: "a.ino", Files: project("sketch.ino", blink, "build_opt.h", wrapper, "evil.py", evil)}
 	log := &record{}
-	r, err := e.compile(t.Context(), sketch, "fixture:esp32like:board", false, e.cfg.Limits, log)
+	r, err := e.compile(t.Context(), sketch, task{fqbn: "fixture:esp32like:board", limits: e.cfg.Limits}, log)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -186,7 +186,7 @@ func TestProfiles(t *testing.T) {
 	// Past the intake: it cannot reach anything, and the build is not answered for.
 	sketch := intake.Sketch{Main: "a.ino", Files: project("sketch.ino", blink, "sketch.yaml", profile)}
 	log := &record{}
-	r, err := e.compile(t.Context(), sketch, "arduino:avr:uno", false, e.cfg.Limits, log)
+	r, err := e.compile(t.Context(), sketch, task{fqbn: "arduino:avr:uno", limits: e.cfg.Limits}, log)
 	if err == nil {
 		defer r.Discard()
 		leaks(t, r, log)
@@ -260,7 +260,7 @@ func TestForkBomb(t *testing.T) {
 	limits.Wall = time.Second
 	sketch := intake.Sketch{Main: "a.ino", Files: project("sketch.ino", blink, "build_opt.h", wrapper, "evil.py", evil)}
 	start := time.Now()
-	r, err := e.compile(t.Context(), sketch, "fixture:esp32like:board", false, limits, &record{})
+	r, err := e.compile(t.Context(), sketch, task{fqbn: "fixture:esp32like:board", limits: limits}, &record{})
 	if err != nil {
 		t.Fatal(err)
 	}

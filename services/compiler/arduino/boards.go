@@ -15,17 +15,17 @@ import (
 )
 
 // readPlatforms lists the cores that are laid out below a toolchain root, from
-// their own boards.txt and platform.txt. Asking arduino-cli for each board's
+// their own boards.txt and platform.txt, and which version of FlotaOTA each has. Asking arduino-cli for each board's
 // options would take minutes for a core with hundreds of boards.
-func readPlatforms(root, digest string) ([]compiler.Platform, error) {
-	var all []compiler.Platform
+func readPlatforms(root, digest string) (all []compiler.Platform, agents map[string]string, err error) {
+	agents = map[string]string{}
 	for _, pattern := range []string{
 		"user/hardware/*/*/boards.txt",            // laid out
 		"data/packages/*/hardware/*/*/boards.txt", // installed
 	} {
 		found, err := filepath.Glob(filepath.Join(root, pattern))
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		for _, file := range found {
 			dir := filepath.Dir(file)
@@ -37,7 +37,10 @@ func readPlatforms(root, digest string) ([]compiler.Platform, error) {
 			}
 			p, err := readPlatform(dir, id)
 			if err != nil {
-				return nil, err
+				return nil, nil, err
+			}
+			if agents[id], err = readAgent(dir); err != nil {
+				return nil, nil, err
 			}
 			if parts[0] == "data" {
 				p.Version = parts[5] // what was installed, whatever the core says of itself
@@ -47,7 +50,7 @@ func readPlatforms(root, digest string) ([]compiler.Platform, error) {
 		}
 	}
 	slices.SortFunc(all, func(a, b compiler.Platform) int { return cmp.Compare(a.ID, b.ID) })
-	return all, nil
+	return all, agents, nil
 }
 
 func readPlatform(dir, id string) (compiler.Platform, error) {

@@ -120,9 +120,16 @@ func TestSeveralOutputs(t *testing.T) {
 	e := setup(t)
 	r, _ := build(t, e, "fixture:esp32like:board", compiler.Succeeded, "many.ino", blink)
 	want := "app:many.ino.bin@0x10000 bootloader:many.ino.bootloader.bin@0x1000 elf:many.ino.elf@0x0 map:many.ino.map@0x0 " +
-		"other:many.ino.merged.bin@0x0 partitions:many.ino.partitions.bin@0x8000 other:boot_app0.bin@0xe000"
+		"other:many.ino.merged.bin@0x0 partitions:many.ino.partitions.bin@0x8000 otadata:boot_app0.bin@0xe000"
 	if got := outputs(r); got != want {
 		t.Errorf("%s\nwant %s", got, want)
+	}
+	if want := (compiler.FlashBy{Chip: "esp32", Baud: 921600, Mode: "dio", Frequency: "80m", Size: "4MB"}); r.Flash == nil || *r.Flash != want {
+		t.Errorf("%+v, want %+v", r.Flash, want)
+	}
+	qio, _ := build(t, e, "fixture:esp32like:board:FlashMode=qio", compiler.Succeeded, "many.ino", blink)
+	if qio.Flash == nil || qio.Flash.Mode != "qio" {
+		t.Errorf("the board's option has no say: %+v", qio.Flash)
 	}
 	own, _ := build(t, e, "fixture:esp32like:board", compiler.Succeeded, "many.ino", blink,
 		"partitions.csv", "nvs, data, nvs, 0x9000, 0x5000\nmine, app, ota_0, 0x10000, 0x100000\n")

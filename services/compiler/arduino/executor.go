@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"runtime"
+	"slices"
 	"strings"
 	"time"
 
@@ -44,14 +45,15 @@ type Executor struct {
 	cfg       Config
 	box       *sandbox.Sandbox
 	platforms []compiler.Platform
-	digest    string   // of all that decides what bytes come out
-	files     *os.Root // the toolchain
+	agents    map[string]string // platform → version of FlotaOTA
+	digest    string            // of all that decides what bytes come out
+	files     *os.Root          // the toolchain
 }
 
 // New reads which boards the toolchain has.
 func New(cfg Config, box *sandbox.Sandbox) (*Executor, error) {
-	digest := cfg.Toolchain.With(recipe)
-	platforms, err := readPlatforms(cfg.Toolchain.Dir, digest)
+	digest := cfg.Toolchain.With(recipe + managedSource)
+	platforms, agents, err := readPlatforms(cfg.Toolchain.Dir, digest)
 	if err != nil {
 		return nil, err
 	}
@@ -60,7 +62,7 @@ func New(cfg Config, box *sandbox.Sandbox) (*Executor, error) {
 		return nil, err
 	}
 	cfg.Limits = cfg.Limits.Or(DefaultLimits())
-	return &Executor{cfg: cfg, box: box, platforms: platforms, digest: digest, files: files}, nil
+	return &Executor{cfg: cfg, box: box, platforms: platforms, agents: agents, digest: digest, files: files}, nil
 }
 
 // Platforms implements compiler.Executor.
@@ -78,11 +80,19 @@ func (e *Executor) Execute(ctx context.Context, job compiler.Job, log compiler.L
 	}
 	log.Phase(compiler.Compile)
 	log.Line(compiler.Farm, fmt.Sprintf("Compiling %s for %s (%s)", sketch.Main, board.Name, fqbn))
-	return e.compile(ctx, sketch, fqbn, job.Verbose, job.Limits.Or(e.cfg.Limits), log)
+	managed := e.manage(&sketch, fqbn, job.Unmanaged, log)
+	return e.compile(ctx, sketch, task{fqbn, managed, job.Verbose, job.Limits.Or(e.cfg.Limits)}, log)
+}
+
+// task is how to compile a sketch.
+type task struct {
+	fqbn             string
+	managed, verbose bool
+	limits           sandbox.Limits
 }
 
 // compile runs the recipe over a sketch that passed the intake.
-func (e *Executor) compile(ctx context.Context, sketch intake.Sketch, fqbn string, verbose bool, limits sandbox.Limits, log compiler.Log) (_ *compiler.Result, err error) {
+func (e *Executor) compile(ctx context.Context, sketch intake.Sketch, t task, log compiler.Log) (_ *compiler.Result, err error) {
 	start := time.Now()
 	dir, err := os.MkdirTemp(e.cfg.Work, "build-")
 	if err != nil {
@@ -101,7 +111,7 @@ func (e *Executor) compile(ctx context.Context, sketch intake.Sketch, fqbn strin
 	defer func() { _ = outputs.Close() }()
 
 	flags := "-q"
-	if verbose {
+	if t.verbose {
 		flags = "-v"
 	}
 	names := names{sketch}
@@ -111,7 +121,7 @@ func (e *Executor) compile(ctx context.Context, sketch intake.Sketch, fqbn strin
 		Script: recipe,
 		Input: func(w io.Writer) error {
 			return intake.WriteTar(w, append([]compiler.File{
-				{Path: "fqbn", Data: []byte(fqbn + "\n")},
+				{Path: "fqbn", Data: []byte(t.fqbn + "\n")},
 				{Path: "flags", Data: []byte(flags + "\n")},
 			}, under("sketch/", sketch.Files)...))
 		},
@@ -125,7 +135,7 @@ func (e *Executor) compile(ctx context.Context, sketch intake.Sketch, fqbn strin
 				log.Line(compiler.Farm, "compiled "+name)
 			}
 		},
-		Limits: limits,
+		Limits: t.limits,
 	})
 	if err != nil {
 		return nil, err
@@ -140,16 +150,23 @@ func (e *Executor) compile(ctx context.Context, sketch intake.Sketch, fqbn strin
 
 	if limit := exceeded(exit, got); limit != "" {
 		result.Outcome = compiler.Exceeded
-		result.Message = limitSentence(limit, limits)
+		result.Message = limitSentence(limit, t.limits)
 		log.Line(compiler.Farm, result.Message)
 		return result, nil
 	}
 	if got.result.Success {
-		if err := got.place(e.files); err != nil {
+		command := got.result.Build.uploadCommand()
+		if err := got.place(command, e.files); err != nil {
 			return nil, err
 		}
-		result.Outcome, result.Outputs = compiler.Succeeded, got.files
+		result.Outcome, result.Outputs, result.Flash = compiler.Succeeded, got.files, flashBy(command)
 		log.Line(compiler.Farm, summary(result.Memory))
+		if result.Agent, err = e.agentIn(&got, t); err != nil {
+			return nil, err
+		}
+		if a := result.Agent; a != nil {
+			log.Line(compiler.Farm, fmt.Sprintf("Of that %s %s: %d bytes of the program, %d of the variables.", agentLibrary, a.Version, a.Flash, a.RAM))
+		}
 		return result, nil
 	}
 	if err := trouble(exit, got); err != nil {
@@ -159,6 +176,26 @@ func (e *Executor) compile(ctx context.Context, sketch intake.Sketch, fqbn strin
 	result.Diagnostics, result.Message = explain(result.Diagnostics, cut(strings.TrimPrefix(got.result.Error, "Error during build: ")))
 	log.Line(compiler.Farm, result.Message)
 	return result, nil
+}
+
+// agentIn tells what the agent is and costs in what came out.
+func (e *Executor) agentIn(got *collected, t task) (*compiler.Agent, error) {
+	uses := slices.ContainsFunc(got.result.Build.libraries(), func(l compiler.Library) bool { return l.Name == agentLibrary })
+	for _, o := range got.files {
+		if !uses || o.Role != compiler.Map {
+			continue
+		}
+		file, err := os.Open(o.Path)
+		if err != nil {
+			return nil, err
+		}
+		defer file.Close()
+		return got.agentCost(e.agents[platformOf(t.fqbn)], t.managed, file)
+	}
+	if !t.managed {
+		return nil, nil
+	}
+	return &compiler.Agent{Version: e.agents[platformOf(t.fqbn)]}, nil // without a map nobody can tell
 }
 
 // trouble tells whether a build that gave nothing failed for the farm's own

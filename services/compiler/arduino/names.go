@@ -31,6 +31,9 @@ func (n names) place(path string) (string, bool) {
 			}
 		}
 	}
+	if own && (rest == managedFile || rest == managedFile+".o") {
+		return managedName, false
+	}
 	if own {
 		return n.sketch.Original(rest), true
 	}
@@ -58,6 +61,9 @@ func (n names) object(path string) string {
 	_, path, _ = strings.Cut(path, "/")
 	path = strings.TrimSuffix(path, ".o")
 	if own, ok := strings.CutPrefix(path, "sketch/"); ok {
+		if own == managedFile {
+			return managedName
+		}
 		if own == intake.MainFile+".cpp" {
 			own = intake.MainFile
 		}

@@ -6,7 +6,6 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -15,12 +14,12 @@ import (
 	"strings"
 
 	"github.com/flota/flota/services/compiler"
-	"github.com/flota/flota/services/compiler/intake"
 )
 
 const (
 	maxResult  = 32 << 20 // bytes of arduino-cli's JSON
 	maxOutputs = 32
+	maxRules   = 8 << 20 // bytes of the compilers' dependency files
 )
 
 // collected is what a task handed back.
@@ -28,9 +27,12 @@ type collected struct {
 	result cliResult
 	status int    // of arduino-cli
 	stderr string // of arduino-cli; its compilers' is in the result
-	files  []compiler.Output
-	dir    *os.Root
-	main   string
+	// dependencies are make rules: what each object was compiled from. Only of
+	// builds that compiled FlotaOTA.
+	dependencies string
+	files        []compiler.Output
+	dir          *os.Root
+	main         string
 }
 
 // outputName is what a build's outputs are called in the sandbox.
@@ -57,15 +59,18 @@ func collect(r io.Reader, dir *os.Root, main string) (collected, error) {
 			if err := json.NewDecoder(io.LimitReader(archive, maxResult)).Decode(&c.result); err != nil {
 				c.result = cliResult{}
 			}
-		case header.Name == "stderr", header.Name == "status":
-			text, err := io.ReadAll(io.LimitReader(archive, 64<<10))
+		case header.Name == "stderr", header.Name == "status", header.Name == "dependencies":
+			text, err := io.ReadAll(io.LimitReader(archive, maxRules))
 			if err != nil {
 				return c, err
 			}
-			if header.Name == "stderr" {
-				c.stderr = string(text)
-			} else {
+			switch header.Name {
+			case "stderr":
+				c.stderr = string(text[:min(len(text), 64<<10)])
+			case "status":
 				c.status, _ = strconv.Atoi(strings.TrimSpace(string(text)))
+			case "dependencies":
+				c.dependencies = string(text)
 			}
 		case m != nil && len(c.files) < maxOutputs:
 			if isEmptyEEPROM(m[1], header.Size) {
@@ -116,44 +121,4 @@ func role(suffix string) compiler.Role {
 		return compiler.Partitions
 	}
 	return compiler.Other
-}
-
-// flashed is a file in an upload command with the place where it is written:
-// 0x8000 "/job/cache/sketches/<md5>/sketch.ino.partitions.bin"
-var flashed = regexp.MustCompile(`\b(0x[0-9a-fA-F]+) "?(/[^"\s]+)`)
-
-// place finds out from the core's own upload command where a first flash writes
-// each output, and adds the files of the core that belong to it.
-func (c *collected) place(toolchain *os.Root) error {
-	toolName := c.result.Build.property("upload.tool.default")
-	if toolName == "" {
-		toolName = c.result.Build.property("upload.tool")
-	}
-	command := c.result.Build.property("tools."+toolName+".upload.pattern_args") + " " + c.result.Build.property("tools."+toolName+".upload.pattern")
-	done := map[string]bool{}
-	for _, m := range flashed.FindAllStringSubmatch(command, -1) {
-		offset, err := strconv.ParseUint(m[1], 0, 32)
-		if err != nil || done[m[2]] {
-			continue
-		}
-		done[m[2]] = true
-		if name, ok := strings.CutPrefix(m[2], "/toolchain/"); ok && len(c.files) < maxOutputs {
-			file, err := toolchain.Open(name)
-			if err != nil {
-				return fmt.Errorf("a file of the core: %w", err)
-			}
-			err = c.add(file, compiler.Other, filepath.Base(name))
-			if err := errors.Join(err, file.Close()); err != nil {
-				return err
-			}
-			c.files[len(c.files)-1].Offset = offset
-			continue
-		}
-		for i := range c.files {
-			if strings.TrimPrefix(filepath.Base(m[2]), intake.MainFile) == strings.TrimPrefix(c.files[i].Name, c.main) {
-				c.files[i].Offset = offset
-			}
-		}
-	}
-	return nil
 }

@@ -23,6 +23,11 @@ if [ $status = 0 ]; then
   cd /job/cache/sketches/*/ || exit 122
   # Link-time optimisation leaves the random name of a temporary file in the debug information.
   sed -i 's|/tmp/cc......\.ltrans|/tmp/ccflota0.ltrans|g' sketch.ino.elf
+  # Which library includes which: for what FlotaOTA costs, where it was compiled here.
+  if [ -n "$(ls libraries/FlotaOTA 2>/dev/null)" ]; then
+    find sketch libraries -name '*.d' -exec cat {} + >/job/dependencies
+    set -- "$@" dependencies
+  fi
   set -- "$@" -C "$PWD" sketch.ino.*
 fi
 exec tar -cf - "$@"

@@ -82,6 +82,7 @@ func TestArduinoRefuses(t *testing.T) {
 		{"file_opts", "file_opts"},
 		{"sketch.ino.globals.h", "sketch.ino.globals.h"},
 		{"sketch.ino.cpp", "sketch.ino.cpp"},
+		{"sketch.ino.flota.cpp", "sketch.ino.flota.cpp"},
 		{"platform.txt", "platform.txt"},
 		{"boards.txt", "boards.txt"},
 		{"platform.local.txt", "platform.local.txt"},

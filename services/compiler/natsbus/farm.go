@@ -69,6 +69,7 @@ func (f *Farm) Claim(ctx context.Context, d worker.Delivery) (*worker.Attempt, e
 		Build: d.Build, Number: answer.GetAttempt(), Deadline: time.UnixMilli(answer.GetDeadlineMs()),
 		Job: compiler.Job{
 			Build: d.Build, Kind: kinds[answer.GetKind()], FQBN: answer.GetFqbn(), Main: answer.GetMain(), Verbose: answer.GetVerbose(),
+			Unmanaged: answer.GetUnmanaged(),
 		},
 		SourceURL: answer.GetSourceUrl(), UploadURL: answer.GetUploadUrl(),
 	}, nil

@@ -36,7 +36,7 @@ var (
 	roles = map[compiler.Role]compilerv1.Role{
 		compiler.App: compilerv1.Role_ROLE_APP, compiler.ELF: compilerv1.Role_ROLE_ELF, compiler.Map: compilerv1.Role_ROLE_MAP,
 		compiler.Bootloader: compilerv1.Role_ROLE_BOOTLOADER, compiler.Partitions: compilerv1.Role_ROLE_PARTITIONS,
-		compiler.Hex: compilerv1.Role_ROLE_HEX, compiler.Bundle: compilerv1.Role_ROLE_BUNDLE, compiler.Other: compilerv1.Role_ROLE_OTHER,
+		compiler.OTAData: compilerv1.Role_ROLE_OTADATA, compiler.Hex: compilerv1.Role_ROLE_HEX, compiler.Bundle: compilerv1.Role_ROLE_BUNDLE, compiler.Other: compilerv1.Role_ROLE_OTHER,
 	}
 )
 
@@ -69,6 +69,12 @@ func finished(a *worker.Attempt, r worker.Report) *compilerv1.BuildFinished {
 	}
 	for _, l := range result.Libraries {
 		out.Libraries = append(out.Libraries, &compilerv1.Library{Name: l.Name, Version: l.Version})
+	}
+	if a := result.Agent; a != nil {
+		out.Agent = &compilerv1.Agent{Version: a.Version, Flash: uint64(a.Flash), Ram: uint64(a.RAM)}
+	}
+	if f := result.Flash; f != nil {
+		out.Flash = &compilerv1.FlashBy{Chip: f.Chip, Baud: uint32(f.Baud), Mode: f.Mode, Frequency: f.Frequency, Size: f.Size}
 	}
 	m := result.Memory
 	out.Memory = &compilerv1.Memory{
