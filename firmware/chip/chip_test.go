@@ -494,7 +494,7 @@ func TestSerialSpeed(t *testing.T) {
 // The agent hears what the sketch hears, while it listens along.
 func TestCable(t *testing.T) {
 	k := newTalk(t)
-	k.is(hex.EncodeToString([]byte("cableread\n")), "cableread")
+	k.is("", "cableread") // from now on
 	k.is("both", "say both")
 	k.is(hex.EncodeToString([]byte("say both\ncableread\n")), "cableread")
 	time.Sleep(1100 * time.Millisecond) // it listens no more

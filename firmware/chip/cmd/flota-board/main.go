@@ -1,0 +1,250 @@
+// Command flota-board is one virtual board on your desk: a folder, and a process while
+// it has power.
+//
+//	flota-board new bot --base base.ino.bin
+//	flota-board run bot                      # its serial port is this terminal
+//	flota-board run bot --pty bot/serial     # its serial port is a terminal of its own
+//	flota-board flash bot sketch.ino.bin     # by cable; not while it runs
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"syscall"
+	"time"
+
+	"github.com/flota/flota/firmware/chip"
+)
+
+const usage = `usage: flota-board new DIR [--base IMAGE] [--mac A0B1C2D3E4F5] [--chip ESP32]
+       flota-board run DIR [--pty LINK] [--server HOST:PORT]...
+       flota-board flash DIR IMAGE
+A running board: SIGUSR1 presses the trigger button, SIGHUP the reset button, SIGUSR2 cuts the power.`
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	err := errors.New(usage)
+	if len(os.Args) > 2 {
+		dir, args := os.Args[2], os.Args[3:]
+		switch os.Args[1] {
+		case "new":
+			err = create(dir, args)
+		case "run":
+			err = run(ctx, dir, args)
+		case "flash":
+			err = flash(ctx, dir, args)
+		}
+	}
+	stop()
+	if err != nil && !errors.Is(err, flag.ErrHelp) {
+		fmt.Fprintln(os.Stderr, "flota-board:", err)
+		os.Exit(1)
+	}
+}
+
+func create(dir string, args []string) error {
+	flags := flag.NewFlagSet("new", flag.ContinueOnError)
+	base := flags.String("base", "", "the `image` that is flashed by cable; without one the board waits for the cable")
+	mac := flags.String("mac", "", "the MAC `address`, 12 hex characters (default: a random one)")
+	kind := flags.String("chip", "ESP32", "what the `chip` says it is")
+	if err := flags.Parse(args); err != nil {
+		return err
+	}
+	var segments []chip.Segment
+	if *base != "" {
+		image, err := readImage(*base)
+		if err != nil {
+			return err
+		}
+		segments = chip.FirstFlash(image)
+	}
+	return chip.Create(dir, chip.Fuses{MAC: *mac, Chip: *kind}, segments...)
+}
+
+func flash(ctx context.Context, dir string, args []string) error {
+	if len(args) != 1 {
+		return errors.New(usage)
+	}
+	image, err := readImage(args[0])
+	if err != nil {
+		return err
+	}
+	board, unlock, err := open(chip.Config{Dir: dir})
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	return board.Flash(ctx, chip.FirstFlash(image)...)
+}
+
+func readImage(name string) ([]byte, error) {
+	raw, err := os.ReadFile(name)
+	if err != nil {
+		return nil, err
+	}
+	_, size, err := chip.ParseImage(raw)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	return raw[:size], nil
+}
+
+// open opens a board that nobody else has open.
+func open(cfg chip.Config) (*chip.Board, func(), error) {
+	lock, err := os.Open(cfg.Dir)
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil { //nolint:gosec // a descriptor fits
+		lock.Close()
+		return nil, nil, fmt.Errorf("%s is in use: %w", cfg.Dir, err)
+	}
+	board, err := chip.Open(cfg)
+	if err != nil {
+		lock.Close()
+		return nil, nil, err
+	}
+	return board, func() { board.Close(); lock.Close() }, nil
+}
+
+func run(ctx context.Context, dir string, args []string) error {
+	flags := flag.NewFlagSet("run", flag.ContinueOnError)
+	link := flags.String("pty", "", "make the serial port a pseudo-terminal, and a symbolic `link` to it")
+	var servers []string
+	flags.Func("server", "a `host:port` that the board may reach, again for each; all there are where left out", func(s string) error {
+		if _, _, err := net.SplitHostPort(s); err != nil {
+			return err
+		}
+		servers = append(servers, s)
+		return nil
+	})
+	if err := flags.Parse(args); err != nil || flags.NArg() > 0 {
+		return errors.Join(err, errors.New(usage))
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+
+	cfg := chip.Config{Dir: dir, Serial: os.Stdout, Event: say}
+	input := io.Reader(os.Stdin)
+	if *link != "" {
+		p, err := openPort()
+		if err != nil {
+			return err
+		}
+		defer p.Close()
+		if err := os.Remove(*link); err != nil && !errors.Is(err, os.ErrNotExist) {
+			return err
+		}
+		if err := os.Symlink(p.name, *link); err != nil {
+			return err
+		}
+		defer os.Remove(*link)
+		cfg.Serial, input = p, p
+	}
+	if len(servers) > 0 {
+		cfg.Network = chip.NetworkProxy
+	}
+	board, unlock, err := open(cfg)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	if len(servers) > 0 {
+		served, err := serve(ctx, dir, servers)
+		if err != nil {
+			return err
+		}
+		defer func() {
+			cancel()
+			<-served
+		}()
+	}
+
+	buttons := make(chan os.Signal, 4)
+	signal.Notify(buttons, syscall.SIGUSR1, syscall.SIGUSR2, syscall.SIGHUP)
+	defer signal.Stop(buttons)
+	if err := board.PowerOn(ctx); err != nil {
+		return err
+	}
+	go send(ctx, board, input)
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case s := <-buttons:
+			if err := press(ctx, board, s); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+func press(ctx context.Context, board *chip.Board, s os.Signal) error {
+	switch s {
+	case syscall.SIGUSR1:
+		return board.Press(ctx, 0, 200*time.Millisecond)
+	case syscall.SIGUSR2:
+		return board.CutPower(ctx)
+	default:
+		return board.Reset(ctx)
+	}
+}
+
+// send sends what comes to the board, until there is no more.
+func send(ctx context.Context, board *chip.Board, from io.Reader) {
+	buffer := make([]byte, 256)
+	for {
+		n, err := from.Read(buffer)
+		if err != nil || board.WriteSerial(ctx, buffer[:n]) != nil {
+			return
+		}
+	}
+}
+
+// serve is the board's way out.
+func serve(ctx context.Context, dir string, servers []string) (<-chan error, error) {
+	name := filepath.Join(dir, "net", "out")
+	if err := os.Remove(name); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return nil, err
+	}
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "unix", name)
+	if err != nil {
+		return nil, err
+	}
+	proxy := chip.Proxy{Dial: func(ctx context.Context, host string, port int) (net.Conn, error) {
+		address := net.JoinHostPort(host, strconv.Itoa(port))
+		if !slices.Contains(servers, address) {
+			fmt.Fprintf(os.Stderr, "[%s is not one of --server]\n", address)
+			return nil, errors.New("not permitted")
+		}
+		return (&net.Dialer{}).DialContext(ctx, "tcp", address)
+	}}
+	served := make(chan error, 1)
+	go func() { served <- proxy.Serve(ctx, listener) }()
+	return served, nil
+}
+
+func say(e chip.Event) {
+	switch e.Kind {
+	case chip.Started:
+		fmt.Fprintf(os.Stderr, "[start %d: %s, %s]\n", e.Start, e.Slot, e.Reset)
+	case chip.Waiting:
+		fmt.Fprintf(os.Stderr, "[%v]\n", e.Err)
+	case chip.Stopped:
+		if e.Err != nil {
+			fmt.Fprintf(os.Stderr, "[cannot start: %v]\n", e.Err)
+		}
+	case chip.Slept:
+		fmt.Fprintln(os.Stderr, "[deep sleep]")
+	default:
+	}
+}
