@@ -109,7 +109,7 @@ func run(ctx context.Context, args []string) error {
 		return exit{exitUsage, fmt.Errorf("%w\n%s", err, usage)}
 	}
 	if flags.NArg() > 0 {
-		return exit{exitUsage, fmt.Errorf("there is nothing to do with %q\n%s", flags.Arg(0), usage)}
+		return exit{exitUsage, errors.New("there is something behind the flags that is none\n" + usage)}
 	}
 	if *list {
 		return listPorts()
