@@ -12,6 +12,10 @@ struct Report {
   State state = State::downloading;
   Reason reason = Reason::none;
   uint8_t percent = 0;
+
+  Report() = default;
+  Report(int64_t number, State what, Reason why, uint8_t done)
+      : deployment(number), state(what), reason(why), percent(done) {}
 };
 
 class Reports {
