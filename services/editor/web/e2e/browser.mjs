@@ -6,6 +6,7 @@ import { chromium as engine } from 'playwright-core'
 import { chromium, shots } from './settings.mjs'
 
 const patience = 15_000 // milliseconds for anything but a build
+const storm = 20 // requests for the same within a second: the page runs in a circle
 
 /** Starts Chromium; it must be closed. The host name flota.test leads to this machine. */
 export function launch() {
@@ -44,6 +45,13 @@ export class Visitor {
     visitor.page.on('pageerror', (error) => visitor.#faults.push(`error in the page: ${error.message}`))
     visitor.page.on('console', (message) => {
       if (/Content Security Policy|Trusted ?Type/i.test(message.text())) visitor.#faults.push(message.text())
+    })
+    const asked = new Map() // times of the last requests
+    visitor.page.on('request', (request) => {
+      const what = `${request.method()} ${request.url()}`
+      const times = [...(asked.get(what) ?? []), Date.now()].slice(-storm)
+      asked.set(what, times)
+      if (times.length === storm && times.at(-1) - times[0] < 1000) visitor.#faults.push(`asked again and again: ${what}`)
     })
     return visitor
   }
