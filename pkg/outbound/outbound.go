@@ -5,6 +5,7 @@ package outbound
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 	"io"
 	"net"
@@ -46,19 +47,12 @@ func New(opts Options) *http.Client {
 	opts.MaxBytes = cmp.Or(opts.MaxBytes, defaultMaxBytes)
 	opts.MaxRedirects = cmp.Or(opts.MaxRedirects, defaultMaxRedirects)
 
-	dialer := &net.Dialer{
-		Timeout:  opts.Timeout,
-		Resolver: opts.Resolver,
-		Control: func(_, address string, _ syscall.RawConn) error {
-			return checkAddress(address, opts.Allow)
-		},
-	}
 	return &http.Client{
 		Timeout: opts.Timeout,
 		Transport: &limited{
 			maxBytes: opts.MaxBytes,
 			next: &http.Transport{
-				DialContext:            dialer.DialContext,
+				DialContext:            Dial(opts),
 				ForceAttemptHTTP2:      true,
 				MaxIdleConnsPerHost:    2,
 				IdleConnTimeout:        opts.Timeout,
@@ -75,6 +69,19 @@ func New(opts Options) *http.Client {
 			return nil
 		},
 	}
+}
+
+// Dial returns what connects with the same rule: a fault of code Forbidden for an
+// address that is not public. Of the options it takes Allow, Timeout and Resolver.
+func Dial(opts Options) func(ctx context.Context, network, address string) (net.Conn, error) {
+	dialer := &net.Dialer{
+		Timeout:  cmp.Or(opts.Timeout, defaultTimeout),
+		Resolver: opts.Resolver,
+		Control: func(_, address string, _ syscall.RawConn) error {
+			return checkAddress(address, opts.Allow)
+		},
+	}
+	return dialer.DialContext
 }
 
 // checkAddress sees the very address that is about to be connected to.

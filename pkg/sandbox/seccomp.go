@@ -3,6 +3,7 @@ package sandbox
 import (
 	"encoding/binary"
 	"runtime"
+	"slices"
 
 	"golang.org/x/sys/unix"
 )
@@ -30,8 +31,8 @@ const (
 	callArg0   = 16 // low half: both architectures are little-endian
 )
 
-// filter is the seccomp program in the kernel's form.
-func filter() []byte {
+// filter is the seccomp program in the kernel's form; besides denied, it denies more.
+func filter(more ...uint32) []byte {
 	arch := uint32(unix.AUDIT_ARCH_X86_64)
 	if runtime.GOARCH == "arm64" {
 		arch = unix.AUDIT_ARCH_AARCH64
@@ -55,7 +56,7 @@ func filter() []byte {
 	answer(fail(uint32(unix.ENOSYS)))
 	unless(unix.BPF_JEQ, unix.SYS_CLONE3) // its flags are in memory; the C library then takes clone
 	answer(fail(uint32(unix.ENOSYS)))
-	for _, call := range denied {
+	for _, call := range append(slices.Clone(denied), more...) {
 		unless(unix.BPF_JEQ, call)
 		answer(fail(uint32(unix.EPERM)))
 	}

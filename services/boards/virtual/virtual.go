@@ -1,0 +1,291 @@
+// Package virtual makes boards of folders and processes: firmware/chip is the chip,
+// pkg/sandbox what stands between a stranger's sketch and this machine.
+package virtual
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/flota/flota/firmware/chip"
+	"github.com/flota/flota/firmware/provision"
+	"github.com/flota/flota/pkg/deviceproto"
+	"github.com/flota/flota/pkg/fault"
+	"github.com/flota/flota/pkg/sandbox"
+	"github.com/flota/flota/services/boards"
+)
+
+// Options make a workshop.
+type Options struct {
+	// Dir holds a folder for each board, named after it. Nobody else has it open.
+	Dir string
+	// Base is the base sketch's image, by FQBN; Offers are those in their order.
+	Base   map[string][]byte
+	Offers []string
+	// Memory of a board, in bytes; CPU is its share of one processor.
+	Memory int64
+	CPU    float64
+	Box    *sandbox.Sandbox
+	// Network serves a board's way out until ctx ends.
+	Network func(ctx context.Context, way net.Listener) error
+	Log     *zap.Logger
+}
+
+// Workshop implements boards.Hardware. Close it when every machine is closed.
+type Workshop struct {
+	Options
+	sockets string // short: the path of a socket has 108 bytes
+	next    atomic.Int64
+}
+
+// New returns a workshop.
+func New(o Options) (*Workshop, error) {
+	if err := os.MkdirAll(o.Dir, 0o700); err != nil {
+		return nil, err
+	}
+	var err error
+	if o.Dir, err = filepath.Abs(o.Dir); err != nil {
+		return nil, err
+	}
+	sockets, err := os.MkdirTemp("", "flota-boards-")
+	if err != nil {
+		return nil, err
+	}
+	return &Workshop{Options: o, sockets: sockets}, nil
+}
+
+// Close removes what is left.
+func (w *Workshop) Close() error { return os.RemoveAll(w.sockets) }
+
+// Offers implements boards.Hardware.
+func (w *Workshop) Offers() []string { return w.Options.Offers }
+
+func (w *Workshop) dir(id string) string { return filepath.Join(w.Dir, id) }
+
+// Make implements boards.Hardware.
+func (w *Workshop) Make(_ context.Context, id, fqbn string) (mac string, err error) {
+	dir := w.dir(id)
+	if fuses, err := chip.ReadFuses(dir); err == nil {
+		return fuses.MAC, nil
+	}
+	base := w.Base[fqbn]
+	if base == nil {
+		return "", fault.New(fault.Precondition, "there is no base sketch for %s", fqbn)
+	}
+	// Aside, and in its place when it is whole.
+	if err := os.RemoveAll(dir); err != nil {
+		return "", err
+	}
+	aside := filepath.Join(w.Dir, ".new-"+id)
+	if err := os.RemoveAll(aside); err != nil {
+		return "", err
+	}
+	if err := chip.Create(aside, chip.Fuses{}, chip.FirstFlash(base)...); err != nil {
+		return "", errors.Join(err, os.RemoveAll(aside))
+	}
+	// For the sketch, which is another user where we are root.
+	if err := errors.Join(os.Chmod(aside, 0o755), os.Chmod(filepath.Join(aside, "efuse.json"), 0o644), os.Rename(aside, dir)); err != nil {
+		return "", err
+	}
+	fuses, err := chip.ReadFuses(dir)
+	return fuses.MAC, err
+}
+
+// Remove implements boards.Hardware.
+func (w *Workshop) Remove(id string) error { return removeAll(w.Dir, id) }
+
+// boardID is what a board's folder is called.
+var boardID = regexp.MustCompile(`^(?:\.new-)?[0-9a-v]{20}$`)
+
+// Keep implements boards.Hardware.
+func (w *Workshop) Keep(ids []string) error {
+	entries, err := os.ReadDir(w.Dir)
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		if boardID.MatchString(e.Name()) && !slices.Contains(ids, e.Name()) {
+			if err := w.Remove(e.Name()); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// Open implements boards.Hardware.
+func (w *Workshop) Open(ctx context.Context, id, fqbn string, serial func([]byte), changed func()) (boards.Machine, error) {
+	m := &machine{shop: w, dir: w.dir(id), base: w.Base[fqbn], changed: changed, log: w.Log.With(zap.String("board", id))}
+	m.port.out = serial
+	if _, err := settle(m.dir); err != nil { // the service may have been killed
+		return nil, err
+	}
+	m.socket = filepath.Join(w.sockets, strconv.FormatInt(w.next.Add(1), 36))
+	way, err := new(net.ListenConfig).Listen(ctx, "unix", m.socket)
+	if err != nil {
+		return nil, err
+	}
+	// The sketch may be another user; the folder around it is ours alone.
+	if err := os.Chmod(m.socket, 0o666); err != nil {
+		way.Close()
+		return nil, err
+	}
+	m.board, err = chip.Open(chip.Config{
+		Dir: m.dir, Network: chip.NetworkProxy, Start: m.start, Event: m.event, Serial: &m.port,
+	})
+	if err != nil {
+		way.Close()
+		return nil, err
+	}
+	var life context.Context
+	life, m.disconnect = context.WithCancel(context.Background())
+	m.network.Go(func() {
+		if err := w.Network(life, way); err != nil {
+			m.log.Warn("the way out of a board", zap.Error(err))
+		}
+	})
+	return m, nil
+}
+
+// machine implements boards.Machine.
+type machine struct {
+	shop       *Workshop
+	dir        string
+	base       []byte
+	socket     string
+	board      *chip.Board
+	port       port
+	changed    func()
+	log        *zap.Logger
+	disconnect context.CancelFunc
+	network    sync.WaitGroup
+	cable      sync.Mutex // one at a time is at the other end of the cable
+}
+
+// Close implements boards.Machine.
+func (m *machine) Close() error {
+	err := m.board.Close()
+	m.disconnect()
+	m.network.Wait()
+	return err
+}
+
+var phases = map[chip.Phase]boards.Phase{
+	chip.PhaseOff: boards.Off, chip.PhaseStarting: boards.Running, chip.PhaseRunning: boards.Running,
+	chip.PhaseSleeping: boards.Sleeping, chip.PhaseWaiting: boards.Waiting,
+}
+
+// State implements boards.Machine.
+func (m *machine) State() boards.State {
+	s := m.board.State()
+	out := boards.State{Phase: phases[s.Phase], Starts: s.Starts, Reset: string(s.Reset), Slot: s.Slot}
+	for _, p := range s.Pins {
+		out.Pins = append(out.Pins, boards.Pin{Number: p.Number, Mode: p.Mode, Value: p.Value})
+	}
+	return out
+}
+
+// event is told by the chip.
+func (m *machine) event(e chip.Event) {
+	if e.Kind == chip.Stopped && e.Err != nil {
+		m.log.Warn("a board does not start", zap.Error(e.Err))
+	}
+	m.changed()
+}
+
+// Power implements boards.Machine.
+func (m *machine) Power(ctx context.Context, p boards.Power) error {
+	do := map[boards.Power]func(context.Context) error{
+		boards.PowerOn: m.board.PowerOn, boards.PowerOff: m.board.PowerOff, boards.PowerReset: m.board.Reset, boards.PowerCut: m.board.CutPower,
+	}[p]
+	if do == nil {
+		return fault.Field("action", "must be on, off, reset or cut")
+	}
+	defer m.changed()
+	return m.trouble(do(ctx))
+}
+
+// pins are how many the chip has.
+const pins = 40
+
+// SetPin implements boards.Machine.
+func (m *machine) SetPin(ctx context.Context, pin, value int) error {
+	if pin < 0 || pin >= pins {
+		return fault.Field("pin", "must be from 0 to %d", pins-1)
+	}
+	return m.trouble(m.board.SetPin(ctx, pin, value))
+}
+
+// Write implements boards.Machine.
+func (m *machine) Write(ctx context.Context, data []byte) error {
+	return m.trouble(m.board.WriteSerial(ctx, data))
+}
+
+// Flash implements boards.Machine.
+func (m *machine) Flash(ctx context.Context, image []byte, erase bool) error {
+	if image == nil {
+		image = m.base
+	}
+	if _, _, err := chip.ParseImage(image); err != nil {
+		return &fault.Error{Code: fault.Precondition, Field: "build", Message: "the build's image does not start on this board: " + err.Error()}
+	}
+	defer m.changed()
+	if erase {
+		if err := m.board.Erase(ctx); err != nil {
+			return m.trouble(err)
+		}
+	}
+	return m.trouble(m.board.Flash(ctx, chip.FirstFlash(image)...))
+}
+
+// Provision implements boards.Machine.
+func (m *machine) Provision(ctx context.Context, p deviceproto.Provision) error {
+	if !m.cable.TryLock() {
+		return fault.New(fault.Precondition, "somebody else is giving the board something over its serial port now")
+	}
+	defer m.cable.Unlock()
+	end := m.port.listen(ctx, m.board.WriteSerial)
+	defer end.Close()
+	// The chip paces what is sent to it itself.
+	talk := provision.New(end, provision.Options{Pace: time.Millisecond})
+	_, err := talk.Hello(ctx)
+	if err == nil {
+		err = talk.Provision(ctx, p)
+	}
+	switch f := fault.As(err); {
+	case err == nil:
+		return nil
+	case errors.Is(err, provision.ErrNoAnswer):
+		return fault.Wrap(err, fault.Precondition,
+			"the board does not answer on its serial port: its sketch has no update agent, or something else is wrong with it; flash the base sketch")
+	case errors.Is(err, provision.ErrGone):
+		return fault.Wrap(err, fault.Unavailable, "the board's serial port went away meanwhile")
+	case f != nil && f.Code != fault.Internal:
+		return &fault.Error{Code: fault.Invalid, Field: f.Field, Message: f.Message, Err: err}
+	}
+	return fault.Wrap(err, fault.Precondition, "the board gave an answer that cannot be used")
+}
+
+// trouble says what went wrong with the chip.
+func (m *machine) trouble(err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, chip.ErrClosed):
+		return fault.Wrap(err, fault.Unavailable, "the board is being put away")
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, os.ErrDeadlineExceeded):
+		return fault.Wrap(err, fault.Unavailable, "the board does not take it")
+	}
+	return fmt.Errorf("board %s: %w", filepath.Base(m.dir), err)
+}
