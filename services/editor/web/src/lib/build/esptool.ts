@@ -15,8 +15,9 @@ export function address(offset: number): string {
 
 /**
  * The command that writes a build over the cable, in the folder of its files;
- * undefined where esptool cannot. It is spelt so that versions 4 and 5 of
- * esptool both take it: 5 prefers `write-flash`, which 4 does not know.
+ * undefined where esptool cannot. Its words are those that versions 4 and 5 of
+ * esptool both take: 5 prefers `write-flash` and `--flash-mode`, which 4 does not
+ * know.
  */
 export function esptoolCommand(build: Pick<Build, 'flash' | 'outputs'>): string | undefined {
   const parts = cableParts(build)
