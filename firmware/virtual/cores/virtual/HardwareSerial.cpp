@@ -32,7 +32,11 @@ static void (*received)();
 static Alarm looking = {[](void *) {
                           if (received && board_serial_available()) received();
                         },
-                        nullptr, 0, 0, nullptr, false};
+                        nullptr,
+                        0,
+                        0,
+                        nullptr,
+                        false};
 
 void HardwareSerial::onReceive(void (*callback)(), bool) {
   if (port_ != 0) return;

@@ -24,8 +24,7 @@ void MD5Builder::block(const uint8_t *p) {
       0x6fa87e4f, 0xfe2ce6e0, 0xa3014314, 0x4e0811a1, 0xf7537e82, 0xbd3af235, 0x2ad7d2bb, 0xeb86d391};
   static const uint8_t turns[16] = {7, 12, 17, 22, 5, 9, 14, 20, 4, 11, 16, 23, 6, 10, 15, 21};
   uint32_t a = state_[0], b = state_[1], c = state_[2], d = state_[3], w[16];
-  for (int i = 0; i < 16; i++)
-    w[i] = p[4 * i] | p[4 * i + 1] << 8 | p[4 * i + 2] << 16 | uint32_t(p[4 * i + 3]) << 24;
+  for (int i = 0; i < 16; i++) w[i] = p[4 * i] | p[4 * i + 1] << 8 | p[4 * i + 2] << 16 | uint32_t(p[4 * i + 3]) << 24;
   for (int i = 0; i < 64; i++) {
     uint32_t f;
     int g;

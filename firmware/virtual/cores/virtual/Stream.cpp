@@ -64,8 +64,8 @@ String Stream::readNumber(LookaheadMode mode, char ignore, bool point) {
     if (mode == SKIP_NONE || (mode == SKIP_WHITESPACE && !isspace(c))) return s;
     read();
   }
-  while ((c = timedPeek()) >= 0 &&
-         (isdigit(c) || (c == '-' && s.isEmpty()) || (c == '.' && point) || (ignore != NO_IGNORE_CHAR && c == ignore))) {
+  while ((c = timedPeek()) >= 0 && (isdigit(c) || (c == '-' && s.isEmpty()) || (c == '.' && point) ||
+                                    (ignore != NO_IGNORE_CHAR && c == ignore))) {
     if (c == '.') point = false;
     read();
     if (ignore == NO_IGNORE_CHAR || c != ignore) s += (char)c;

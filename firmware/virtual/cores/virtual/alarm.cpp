@@ -2,8 +2,8 @@
 #include <time.h>
 
 #include "board.h"
-#include "freertos/timers.h"
 #include "esp_timer.h"
+#include "freertos/timers.h"
 #include "kernel.h"
 
 Alarms timer_alarms("esp_timer", false);

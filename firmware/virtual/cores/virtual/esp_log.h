@@ -24,9 +24,9 @@ uint32_t esp_log_timestamp(void);
 }
 #endif
 
-#define ESP_LOG_AT(level, letter, tag, format, ...)                                                  \
-  do {                                                                                               \
-    if (CORE_DEBUG_LEVEL >= (level)) esp_log_write_line((letter), (tag), (format), ##__VA_ARGS__);   \
+#define ESP_LOG_AT(level, letter, tag, format, ...)                                                \
+  do {                                                                                             \
+    if (CORE_DEBUG_LEVEL >= (level)) esp_log_write_line((letter), (tag), (format), ##__VA_ARGS__); \
   } while (0)
 #define ESP_LOGE(tag, format, ...) ESP_LOG_AT(1, 'E', tag, format, ##__VA_ARGS__)
 #define ESP_LOGW(tag, format, ...) ESP_LOG_AT(2, 'W', tag, format, ##__VA_ARGS__)

@@ -17,8 +17,17 @@ typedef enum {
 } esp_sleep_source_t;
 typedef esp_sleep_source_t esp_sleep_wakeup_cause_t;
 
-typedef enum { ESP_EXT1_WAKEUP_ALL_LOW = 0, ESP_EXT1_WAKEUP_ANY_LOW = 0, ESP_EXT1_WAKEUP_ANY_HIGH = 1 } esp_sleep_ext1_wakeup_mode_t;
-typedef enum { ESP_PD_DOMAIN_RTC_PERIPH, ESP_PD_DOMAIN_RTC_SLOW_MEM, ESP_PD_DOMAIN_RTC_FAST_MEM, ESP_PD_DOMAIN_XTAL } esp_sleep_pd_domain_t;
+typedef enum {
+  ESP_EXT1_WAKEUP_ALL_LOW = 0,
+  ESP_EXT1_WAKEUP_ANY_LOW = 0,
+  ESP_EXT1_WAKEUP_ANY_HIGH = 1
+} esp_sleep_ext1_wakeup_mode_t;
+typedef enum {
+  ESP_PD_DOMAIN_RTC_PERIPH,
+  ESP_PD_DOMAIN_RTC_SLOW_MEM,
+  ESP_PD_DOMAIN_RTC_FAST_MEM,
+  ESP_PD_DOMAIN_XTAL
+} esp_sleep_pd_domain_t;
 typedef enum { ESP_PD_OPTION_OFF, ESP_PD_OPTION_ON, ESP_PD_OPTION_AUTO } esp_sleep_pd_option_t;
 
 #ifdef __cplusplus
@@ -36,7 +45,9 @@ void esp_deep_sleep_start(void) __attribute__((noreturn));
 void esp_deep_sleep(uint64_t us) __attribute__((noreturn));
 // Waits here, all other tasks go on.
 esp_err_t esp_light_sleep_start(void);
-static inline esp_err_t esp_sleep_pd_config(esp_sleep_pd_domain_t d, esp_sleep_pd_option_t o) { return (void)d, (void)o, ESP_OK; }
+static inline esp_err_t esp_sleep_pd_config(esp_sleep_pd_domain_t d, esp_sleep_pd_option_t o) {
+  return (void)d, (void)o, ESP_OK;
+}
 #ifdef __cplusplus
 }
 #endif

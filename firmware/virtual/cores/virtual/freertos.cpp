@@ -546,9 +546,7 @@ struct EventGroup {
   EventBits_t bits;
 };
 
-static bool there(const Task &t, EventBits_t bits) {
-  return t.all ? (bits & t.bits) == t.bits : (bits & t.bits) != 0;
-}
+static bool there(const Task &t, EventBits_t bits) { return t.all ? (bits & t.bits) == t.bits : (bits & t.bits) != 0; }
 
 // Everybody who waits for what is there now gets it, before anything is cleared.
 static void set_bits(EventGroup *g, EventBits_t bits) {
@@ -578,9 +576,7 @@ static EventBits_t wait_bits(EventGroup *g, Task &t, EventBits_t bits, bool clea
 }
 
 extern "C" {
-EventGroupHandle_t xEventGroupCreate() {
-  return static_cast<EventGroup *>(calloc(1, sizeof(EventGroup)));
-}
+EventGroupHandle_t xEventGroupCreate() { return static_cast<EventGroup *>(calloc(1, sizeof(EventGroup))); }
 void vEventGroupDelete(EventGroupHandle_t g) { free(g); }
 EventBits_t xEventGroupSetBits(EventGroupHandle_t g, EventBits_t bits) {
   Lock lock;

@@ -8,10 +8,10 @@ namespace {
 
 struct Pin {
   uint8_t mode;
-  int level;       // that it puts out
-  int seen;        // that an input had last
-  uint8_t bits;    // of analogWrite
-  uint8_t edge;    // on which its handler runs
+  int level;     // that it puts out
+  int seen;      // that an input had last
+  uint8_t bits;  // of analogWrite
+  uint8_t edge;  // on which its handler runs
   uint8_t touched;
   void (*handler)(void *);
   void *argument;

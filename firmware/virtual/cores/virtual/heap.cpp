@@ -57,7 +57,8 @@ void *allocate(size_t size, size_t alignment) {
     errno = ENOMEM;
     return nullptr;
   }
-  void *base = alignment == sizeof(Header) ? __libc_malloc(size + alignment) : __libc_memalign(alignment, size + alignment);
+  void *base =
+      alignment == sizeof(Header) ? __libc_malloc(size + alignment) : __libc_memalign(alignment, size + alignment);
   if (!base) {
     if (counted) give(size + kOverhead);
     return nullptr;

@@ -5,11 +5,11 @@
 #include <stdint.h>
 
 // --- heap.cpp
-void heap_begin();             // what was taken before main does not count
-bool heap_take(size_t size);   // for what is not malloc's: stacks
+void heap_begin();            // what was taken before main does not count
+bool heap_take(size_t size);  // for what is not malloc's: stacks
 void heap_give(size_t size);
-size_t heap_size();            // 320 KiB less the program's variables
-size_t heap_least();           // the least that was ever free
+size_t heap_size();   // 320 KiB less the program's variables
+size_t heap_least();  // the least that was ever free
 extern "C" uint32_t heap_free();
 // Memory that is the machine's and not the board's, of the calling thread: not counted.
 extern "C" void heap_outside(bool on);

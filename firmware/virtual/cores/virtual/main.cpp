@@ -1,11 +1,12 @@
 #include <errno.h>
-#include <exception>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <time.h>
 #include <ucontext.h>
 #include <unistd.h>
+
+#include <exception>
 
 #include "Arduino.h"
 #include "board.h"
@@ -61,7 +62,7 @@ void on_signal(int number, siginfo_t *info, void *context) {
 #ifdef __x86_64__
     write = static_cast<ucontext_t *>(context)->uc_mcontext.gregs[REG_ERR] & 2;
 #endif
-    say_guru(number == SIGFPE   ? "IntegerDivideByZero"
+    say_guru(number == SIGFPE                        ? "IntegerDivideByZero"
              : number == SIGILL || number == SIGTRAP ? "IllegalInstruction"
              : task_stack_near(info->si_addr)        ? "Stack overflow"
              : write                                 ? "StoreProhibited"

@@ -44,7 +44,9 @@ String EspClass::getSketchMD5() {
 }
 
 bool EspClass::flashRead(uint32_t offset, uint32_t *data, size_t size) { return board_flash_read(offset, data, size); }
-bool EspClass::flashWrite(uint32_t offset, uint32_t *data, size_t size) { return board_flash_write(offset, data, size); }
+bool EspClass::flashWrite(uint32_t offset, uint32_t *data, size_t size) {
+  return board_flash_write(offset, data, size);
+}
 bool EspClass::flashEraseSector(uint32_t sector) { return board_flash_erase(sector * BOARD_SECTOR, BOARD_SECTOR); }
 
 static uint32_t cpu_mhz = 240;

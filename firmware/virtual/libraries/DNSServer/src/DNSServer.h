@@ -6,7 +6,7 @@ enum class DNSReplyCode { NoError, FormError, ServerFailure, NonExistentDomain, 
 // DNSServer starts, and is asked by nobody.
 class DNSServer {
  public:
-  bool start(uint16_t = 53, const String & = "*", const IPAddress & = IPAddress()) { return true; }
+  bool start(uint16_t = 53, const String& = "*", const IPAddress& = IPAddress()) { return true; }
   void processNextRequest() {}
   void setErrorReplyCode(DNSReplyCode) {}
   void setTTL(uint32_t) {}

@@ -33,14 +33,12 @@ class EEPROMClass {
   size_t writeString(int address, const String &text) { return writeString(address, text.c_str()); }
   String readString(int address) const;
 
-#define EEPROM_VALUE(Name, Type)                  \
-  Type read##Name(int address) const {            \
-    Type value = 0;                               \
-    return get(address, value);                   \
-  }                                               \
-  size_t write##Name(int address, Type value) {   \
-    return writeBytes(address, &value, sizeof value); \
-  }
+#define EEPROM_VALUE(Name, Type)       \
+  Type read##Name(int address) const { \
+    Type value = 0;                    \
+    return get(address, value);        \
+  }                                    \
+  size_t write##Name(int address, Type value) { return writeBytes(address, &value, sizeof value); }
   EEPROM_VALUE(Byte, uint8_t)
   EEPROM_VALUE(Char, int8_t)
   EEPROM_VALUE(UChar, uint8_t)

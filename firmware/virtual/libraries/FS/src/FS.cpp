@@ -143,7 +143,9 @@ void File::flush() {}
 
 bool File::seek(uint32_t position, SeekMode mode) {
   if (!open_ || open_->fd < 0) return false;
-  off_t end = size(), at = mode == SeekSet ? off_t(position) : mode == SeekCur ? open_->at + int32_t(position) : end + int32_t(position);
+  off_t end = size(), at = mode == SeekSet   ? off_t(position)
+                           : mode == SeekCur ? open_->at + int32_t(position)
+                                             : end + int32_t(position);
   if (at < 0 || at > end) return false;
   open_->at = at;
   return true;
@@ -201,7 +203,10 @@ static File open_real(const char *path, const char *mode, bool create) {
       *slash = '/';
     }
   if (there || *mode == 'r' || used_bytes() + kBlock <= total_bytes())
-    f->fd = ::open(real, (f->writable ? O_RDWR : O_RDONLY) | (*mode != 'r' ? O_CREAT : 0) | (*mode == 'w' ? O_TRUNC : 0) | O_CLOEXEC, 0600);
+    f->fd = ::open(
+        real,
+        (f->writable ? O_RDWR : O_RDONLY) | (*mode != 'r' ? O_CREAT : 0) | (*mode == 'w' ? O_TRUNC : 0) | O_CLOEXEC,
+        0600);
   if (f->fd >= 0) return File(f);
   drop(f);
   return File();
@@ -219,7 +224,9 @@ bool FS::begin(bool, const char *, uint8_t, const char *) {
   return mounted_;
 }
 
-File FS::open(const char *path, const char *mode, bool create) { return mounted_ ? open_real(path, mode, create) : File(); }
+File FS::open(const char *path, const char *mode, bool create) {
+  return mounted_ ? open_real(path, mode, create) : File();
+}
 
 bool FS::exists(const char *path) {
   char real[PATH_MAX];

@@ -1,7 +1,19 @@
 #pragma once
 #include <Arduino.h>
 
-typedef enum { PT_I8, PT_U8, PT_I16, PT_U16, PT_I32, PT_U32, PT_I64, PT_U64, PT_STR, PT_BLOB, PT_INVALID } PreferenceType;
+typedef enum {
+  PT_I8,
+  PT_U8,
+  PT_I16,
+  PT_U16,
+  PT_I32,
+  PT_U32,
+  PT_I64,
+  PT_U64,
+  PT_STR,
+  PT_BLOB,
+  PT_INVALID
+} PreferenceType;
 
 // Preferences keeps values in a namespace of the board's non-volatile storage. Names and
 // keys have at most 15 characters. A value of another type than was put reads as the default.
@@ -25,11 +37,11 @@ class Preferences {
   // With room for the 0; gives the length with it, 0 when it does not fit.
   size_t getString(const char *key, char *to, size_t room);
 
-#define PREFERENCE(Name, Type, Kind)                                                        \
+#define PREFERENCE(Name, Type, Kind)                                                             \
   size_t put##Name(const char *key, Type value) { return put(key, Kind, &value, sizeof value); } \
-  Type get##Name(const char *key, Type otherwise = 0) {                                     \
-    get(key, Kind, &otherwise, sizeof otherwise);                                           \
-    return otherwise;                                                                       \
+  Type get##Name(const char *key, Type otherwise = 0) {                                          \
+    get(key, Kind, &otherwise, sizeof otherwise);                                                \
+    return otherwise;                                                                            \
   }
   PREFERENCE(Char, int8_t, 'i')
   PREFERENCE(UChar, uint8_t, 'u')

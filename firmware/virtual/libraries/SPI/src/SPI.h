@@ -17,7 +17,9 @@
 
 class SPISettings {
  public:
-  SPISettings(uint32_t hz = 1000000, uint8_t order = MSBFIRST, uint8_t mode = SPI_MODE0) { (void)hz, (void)order, (void)mode; }
+  SPISettings(uint32_t hz = 1000000, uint8_t order = MSBFIRST, uint8_t mode = SPI_MODE0) {
+    (void)hz, (void)order, (void)mode;
+  }
 };
 
 // SPIClass is an SPI bus with nothing connected: the line reads high.

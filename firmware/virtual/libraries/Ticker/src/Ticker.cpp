@@ -16,8 +16,8 @@ void Ticker::detach() {
   timer_ = nullptr;
   // It may be this function that runs and detaches: it is dropped by the same thread, later.
   esp_timer_handle_t last;
-  esp_timer_create_args_t args = {
-      [](void *f) { delete static_cast<callback_function_t *>(f); }, call_, ESP_TIMER_TASK, "Ticker", false};
+  esp_timer_create_args_t args = {[](void *f) { delete static_cast<callback_function_t *>(f); }, call_, ESP_TIMER_TASK,
+                                  "Ticker", false};
   call_ = nullptr;
   if (esp_timer_create(&args, &last) != ESP_OK) return;
   esp_timer_start_once(last, 0);

@@ -35,21 +35,26 @@ bool address_of(int fd, sockaddr_in *in, bool remote) {
 }  // namespace
 
 NetworkClient::NetworkClient(int fd) : socket_(new Socket{1, fd}) {}
-NetworkClient::NetworkClient(const NetworkClient &other) : Client(other), socket_(other.socket_), connect_ms_(other.connect_ms_) {
+NetworkClient::NetworkClient(const NetworkClient &other)
+    : Client(other), socket_(other.socket_), connect_ms_(other.connect_ms_) {
   if (socket_) __atomic_add_fetch(&socket_->references, 1, __ATOMIC_RELAXED);
 }
 NetworkClient &NetworkClient::operator=(const NetworkClient &other) {
   if (other.socket_) __atomic_add_fetch(&other.socket_->references, 1, __ATOMIC_RELAXED);
-  Socket *old = socket_;
+  release();
   socket_ = other.socket_;
   _timeout = other._timeout;
-  if (old && __atomic_sub_fetch(&old->references, 1, __ATOMIC_ACQ_REL) == 0) {
-    if (old->fd >= 0) close(old->fd);
-    delete old;
-  }
   return *this;
 }
-NetworkClient::~NetworkClient() { *this = NetworkClient(); }
+NetworkClient::~NetworkClient() { release(); }
+
+void NetworkClient::release() {
+  if (socket_ && __atomic_sub_fetch(&socket_->references, 1, __ATOMIC_ACQ_REL) == 0) {
+    if (socket_->fd >= 0) close(socket_->fd);
+    delete socket_;
+  }
+  socket_ = nullptr;
+}
 
 int NetworkClient::connect(IPAddress ip, uint16_t port, int32_t timeout_ms) {
   return connect(network_host(ip).c_str(), port, timeout_ms);
@@ -63,9 +68,7 @@ int NetworkClient::connect(const char *host, uint16_t port, int32_t timeout_ms) 
     errno = -fd;
     return 0;
   }
-  unsigned long timeout = _timeout;
-  *this = NetworkClient(fd);
-  _timeout = timeout;
+  socket_ = new Socket{1, fd};
   setNoDelay(true);
   return 1;
 }
@@ -77,9 +80,7 @@ void NetworkClient::stop() {
   if (!socket_) return;
   if (socket_->fd >= 0) close(socket_->fd);
   socket_->fd = -1;
-  unsigned long timeout = _timeout;
-  *this = NetworkClient();
-  _timeout = timeout;
+  release();
 }
 
 int NetworkClient::setNoDelay(bool on) {

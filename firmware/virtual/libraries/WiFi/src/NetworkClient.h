@@ -47,6 +47,7 @@ class NetworkClient : public Client {
   uint16_t localPort() const;
 
  protected:
+  void release();
   struct Socket;
   Socket *socket_ = nullptr;
   int32_t connect_ms_ = 3000;

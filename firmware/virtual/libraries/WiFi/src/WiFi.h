@@ -70,7 +70,8 @@ class WiFiClass {
   int hostByName(const char *host, IPAddress &address);
 
   // What is around: "virtual", "locked", and where the board is.
-  int16_t scanNetworks(bool async = false, bool hidden = false, bool passive = false, uint32_t ms = 300, uint8_t channel = 0);
+  int16_t scanNetworks(bool async = false, bool hidden = false, bool passive = false, uint32_t ms = 300,
+                       uint8_t channel = 0);
   int16_t scanComplete() { return found_; }
   void scanDelete() { found_ = WIFI_SCAN_FAILED; }
   String SSID(uint8_t i);

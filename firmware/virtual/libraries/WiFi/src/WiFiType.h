@@ -30,7 +30,12 @@ typedef enum {
 } wifi_auth_mode_t;
 
 typedef enum { WIFI_PS_NONE, WIFI_PS_MIN_MODEM, WIFI_PS_MAX_MODEM } wifi_ps_type_t;
-typedef enum { WIFI_POWER_19_5dBm = 78, WIFI_POWER_11dBm = 44, WIFI_POWER_8_5dBm = 34, WIFI_POWER_2dBm = 8 } wifi_power_t;
+typedef enum {
+  WIFI_POWER_19_5dBm = 78,
+  WIFI_POWER_11dBm = 44,
+  WIFI_POWER_8_5dBm = 34,
+  WIFI_POWER_2dBm = 8
+} wifi_power_t;
 
 typedef enum {
   ARDUINO_EVENT_WIFI_READY,
