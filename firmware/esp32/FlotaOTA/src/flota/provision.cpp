@@ -43,11 +43,11 @@ bool valid_certificate(Text ca) {
          Text(ca.data + ca.size - end.size, end.size) == end && ca.consists_of(not_nul);
 }
 
-// read_wifi reads an array of networks, to its end. It returns their number; -1 with the first field at fault.
-int read_wifi(Json *json, Wifi *networks, char field[16]) {
-  copy("wifi", field, 16);
+// read_wifi reads an array of networks, to its end. It returns their number, or -1 when one of them is none.
+int read_wifi(Json *json, Wifi *networks) {
   if (!json->array()) return -1;
-  int count = 0, wrong = -1;
+  int count = 0;
+  bool right = true;
   for (; json->element(); count++) {
     Text ssid, password;
     bool texts = json->object(), object = texts;
@@ -60,18 +60,12 @@ int read_wifi(Json *json, Wifi *networks, char field[16]) {
         json->skip();
       }
     }
-    if (wrong >= 0 || count >= int(kMaxNetworks)) continue;
-    if (!texts || !valid_ssid(ssid) || !valid_password(password)) {
-      wrong = count;
-      field[4] = '.';
-      field[5] = char('0' + count);
-      copy(!texts ? "" : valid_ssid(ssid) ? ".password" : ".ssid", field + 6, 10);
-      continue;
-    }
+    right = right && count < int(kMaxNetworks) && texts && valid_ssid(ssid) && valid_password(password);
+    if (!right) continue;
     copy(ssid, networks[count].ssid, sizeof networks->ssid);
     copy(password, networks[count].password, sizeof networks->password);
   }
-  return wrong >= 0 || count > int(kMaxNetworks) ? -1 : count;
+  return right ? count : -1;
 }
 
 // Array writes a JSON array.
@@ -127,11 +121,11 @@ bool forget(Storage &storage) {
 }
 
 size_t get_wifi(Storage &storage, Wifi networks[kMaxNetworks]) {
-  char text[kWifiText + 1], field[16];
+  char text[kWifiText + 1];
   int size = get_text(storage, key::wifi, text, sizeof text);
   if (size <= 0) return 0;
   Json json(text, size_t(size));
-  int count = read_wifi(&json, networks, field);
+  int count = read_wifi(&json, networks);
   wipe(text, sizeof text);
   return count > 0 ? size_t(count) : 0;
 }
@@ -158,7 +152,6 @@ struct Dialogue::Given {
   int group_count = 0;  // -1: they are wrong
   Wifi wifi[kMaxNetworks];
   int wifi_count = 0;  // -1: they are wrong
-  char wifi_field[16] = "wifi";
   ~Given() {
     wipe(key, sizeof key);
     wipe(wifi, sizeof wifi);
@@ -244,11 +237,10 @@ void Dialogue::erase() {
 
 void Dialogue::wifi(Json *json) {
   Wifi networks[kMaxNetworks];
-  char field[16] = "wifi";
   int count = -1;
   for (Text name; json->member(&name);) {
     if (name == "wifi") {
-      count = read_wifi(json, networks, field);
+      count = read_wifi(json, networks);
     } else {
       json->skip();
     }
@@ -256,7 +248,7 @@ void Dialogue::wifi(Json *json) {
   if (!json->finish()) {
     error("invalid", "", kNoJson);
   } else if (count < 0) {
-    error("invalid", field, kNoNetworks);
+    error("invalid", key::wifi, kNoNetworks);
   } else if (!flota::put_wifi(machine_.storage, networks, size_t(count))) {
     error("storage", "wifi", "It could not be stored.");
   } else {
@@ -299,7 +291,7 @@ bool Dialogue::read(Json *json, Given *g) {
         g->group_count = right ? g->group_count + 1 : -1;
       }
     } else if (name == key::wifi) {
-      g->wifi_count = read_wifi(json, g->wifi, g->wifi_field);
+      g->wifi_count = read_wifi(json, g->wifi);
     } else if (name == key::ca) {
       g->ca_is_text = json->text(&g->ca);
     } else {
@@ -344,7 +336,7 @@ void Dialogue::provision(Json *json) {
   if (!g.ca_is_text || (!g.ca.empty() && !valid_certificate(g.ca))) {
     return error("invalid", key::ca, "This is no certificate in PEM of at most 3999 bytes.");
   }
-  if (g.wifi_count < 0) return error("invalid", g.wifi_field, kNoNetworks);
+  if (g.wifi_count < 0) return error("invalid", key::wifi, kNoNetworks);
   copy(g.key_text, g.key, sizeof g.key);
   const char *failed = store(g);
   device_.changed();

@@ -197,7 +197,7 @@ void Reader::part(Part *part, bool first) {
   bool file = part->kind == Part::Kind::file;
   good_ = good_ && (part->kind != Part::Kind::app || first) && (file ? valid_path(part->path) : part->path.empty()) &&
           (part->kind == Part::Kind::filesystem || part->offset == 0) && (file || part->size > 0) &&
-          unhex(sha256, part->sha256, kDigest);
+          (part->kind != Part::Kind::index || part->size <= int64_t(kMaxIndex)) && unhex(sha256, part->sha256, kDigest);
 }
 
 void Reader::keys() {
@@ -253,12 +253,9 @@ bool fits(const Statement &s, const Room &room) {
       case Part::Kind::filesystem:
         if (p.offset > room.filesystem || p.size > room.filesystem - p.offset) return false;
         break;
-      case Part::Kind::file:
+      default:  // files, and the list of more of them
         if (p.size > room.files - files) return false;
         files += p.size;
-        break;
-      case Part::Kind::index:
-        if (p.size > int64_t(kMaxIndex)) return false;
     }
   }
   return true;
