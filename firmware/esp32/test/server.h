@@ -76,7 +76,6 @@ class Server {
   long long clock = 1'800'000'000;  // at the machine's 0
   bool down = false;
   int link_version = 1;  // only the newest link is good
-  bool links_expire = false;
 
   std::vector<std::string> reports;  // "confirmed", "rolled_back crash"
   std::vector<std::string> bodies;   // of reports
