@@ -31,6 +31,7 @@ var slotNames = [2]string{"app0", "app1"}
 const (
 	flashFile = "flash.bin"
 	nvsFolder = "nvs"
+	fsFolder  = "fs"
 	rtcFile   = "rtc.bin"
 	fuseFile  = "efuse.json"
 	netFolder = "net"
@@ -193,7 +194,7 @@ func readFlash(root *os.Root, offset, size int64) ([]byte, error) {
 
 // erase makes everything blank, whatever was there.
 func erase(root *os.Root) error {
-	for _, name := range []string{flashFile, nvsFolder, rtcFile} {
+	for _, name := range []string{flashFile, nvsFolder, fsFolder, rtcFile} {
 		if err := root.RemoveAll(name); err != nil {
 			return err
 		}
@@ -207,7 +208,7 @@ func erase(root *os.Root) error {
 }
 
 func makeFolders(root *os.Root) error {
-	for _, name := range []string{nvsFolder, netFolder} {
+	for _, name := range []string{nvsFolder, fsFolder, netFolder} {
 		if err := root.Mkdir(name, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
 			return err
 		}
