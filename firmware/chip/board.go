@@ -286,6 +286,7 @@ func (m *machine) timeout() {
 			m.serial.print(fmt.Sprintf("\r\nwatchdog: not fed for %v\r\n", m.dog))
 			m.panicked(ResetWatchdog)
 		})
+	default: // nothing is waited for
 	}
 }
 

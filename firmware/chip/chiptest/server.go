@@ -5,16 +5,22 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
 	"encoding/json"
 	"encoding/pem"
 	"fmt"
 	"io"
+	"log"
+	"math/big"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -31,9 +37,10 @@ type Server struct {
 	URL string
 	CA  string // PEM, of a server with TLS
 
-	t    testing.TB
-	http *httptest.Server
-	net  *Net
+	t       testing.TB
+	http    *httptest.Server
+	net     *Net
+	refused refusals
 
 	mu            sync.Mutex
 	first, second *ecdsa.PrivateKey
@@ -78,14 +85,63 @@ func NewServer(t testing.TB) *Server {
 	return s
 }
 
-// NewTLSServer starts one with TLS and a certificate for 127.0.0.1 and example.com of its own.
+// NewTLSServer starts one with TLS at the name localhost, and an authority of its own. (mbedTLS
+// 2.28 knows certificates of names only, not of addresses.)
 func NewTLSServer(t testing.TB) *Server {
 	s := newServer(t)
+	authority, leaf := newCertificate(t)
+	s.http.TLS = &tls.Config{Certificates: []tls.Certificate{leaf}}
 	s.http.StartTLS()
-	s.URL = s.http.URL
-	s.CA = string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: s.http.Certificate().Raw}))
+	_, port, err := net.SplitHostPort(s.net.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.URL = "https://localhost:" + port
+	s.CA = string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: authority}))
 	return s
 }
+
+// newCertificate makes an authority, and a certificate of its for localhost.
+func newCertificate(t testing.TB) (authority []byte, leaf tls.Certificate) {
+	t.Helper()
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	key := NewSigningKey(t)
+	template := x509.Certificate{
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "chiptest"}, IsCA: true, BasicConstraintsValid: true,
+		KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageDigitalSignature, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(24 * time.Hour),
+	}
+	authority, err := x509.CreateCertificate(rand.Reader, &template, &template, &key.PublicKey, key)
+	must(err)
+	signer, err := x509.ParseCertificate(authority)
+	must(err)
+	own := NewSigningKey(t)
+	template.IsCA, template.SerialNumber, template.Subject, template.DNSNames = false, big.NewInt(2), pkix.Name{}, []string{"localhost"}
+	raw, err := x509.CreateCertificate(rand.Reader, &template, signer, &own.PublicKey, key)
+	must(err)
+	return authority, tls.Certificate{Certificate: [][]byte{raw}, PrivateKey: own}
+}
+
+// UntilRefused waits until so many devices (or one, again and again) found the certificate wrong.
+func (s *Server) UntilRefused(times int) {
+	s.t.Helper()
+	from := s.refused.Load()
+	s.Until("refused certificate", func() bool { return s.refused.Load() >= from+int64(times) })
+}
+
+// Write counts what the HTTP server says of broken handshakes, and passes over the rest.
+func (s *refusals) Write(line []byte) (int, error) {
+	if bytes.Contains(line, []byte("bad certificate")) || bytes.Contains(line, []byte("unknown certificate authority")) {
+		s.Add(1)
+	}
+	return len(line), nil
+}
+
+type refusals struct{ atomic.Int64 }
 
 func newServer(t testing.TB) *Server {
 	t.Helper()
@@ -95,6 +151,7 @@ func newServer(t testing.TB) *Server {
 	}
 	s.first, s.second = NewSigningKey(t), NewSigningKey(t)
 	s.http = httptest.NewUnstartedServer(s)
+	s.http.Config.ErrorLog = log.New(&s.refused, "", 0)
 	s.net = &Net{Listener: s.http.Listener}
 	s.http.Listener = s.net
 	t.Cleanup(func() {
@@ -500,7 +557,7 @@ func (n *Net) Set(l Link) {
 	}
 	n.mu.Unlock()
 	for _, c := range closing {
-		c.Close()
+		_ = c.Close()
 	}
 }
 
@@ -583,7 +640,7 @@ func (c *conn) Write(p []byte) (n int, err error) {
 			return n, err
 		}
 		if cut {
-			c.Close()
+			_ = c.Close()
 			return n, net.ErrClosed
 		}
 		if pause > 0 {

@@ -25,14 +25,14 @@ import (
 	"github.com/flota/flota/firmware/chip"
 )
 
-const usage = `usage: flota-board new DIR [--base IMAGE] [--mac A0B1C2D3E4F5] [--chip ESP32]
+var errUsage = errors.New(`usage: flota-board new DIR [--base IMAGE] [--mac A0B1C2D3E4F5] [--chip ESP32]
        flota-board run DIR [--pty LINK] [--server HOST:PORT]...
        flota-board flash DIR IMAGE
-A running board: SIGUSR1 presses the trigger button, SIGHUP the reset button, SIGUSR2 cuts the power.`
+A running board: SIGUSR1 presses the trigger button, SIGHUP the reset button, SIGUSR2 cuts the power`)
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	err := errors.New(usage)
+	err := errUsage
 	if len(os.Args) > 2 {
 		dir, args := os.Args[2], os.Args[3:]
 		switch os.Args[1] {
@@ -72,7 +72,7 @@ func create(dir string, args []string) error {
 
 func flash(ctx context.Context, dir string, args []string) error {
 	if len(args) != 1 {
-		return errors.New(usage)
+		return errUsage
 	}
 	image, err := readImage(args[0])
 	if err != nil {
@@ -128,7 +128,7 @@ func run(ctx context.Context, dir string, args []string) error {
 		return nil
 	})
 	if err := flags.Parse(args); err != nil || flags.NArg() > 0 {
-		return errors.Join(err, errors.New(usage))
+		return errors.Join(err, errUsage)
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -140,14 +140,14 @@ func run(ctx context.Context, dir string, args []string) error {
 		if err != nil {
 			return err
 		}
-		defer p.Close()
+		defer func() { _ = p.Close() }()
 		if err := os.Remove(*link); err != nil && !errors.Is(err, os.ErrNotExist) {
 			return err
 		}
 		if err := os.Symlink(p.name, *link); err != nil {
 			return err
 		}
-		defer os.Remove(*link)
+		defer func() { _ = os.Remove(*link) }()
 		cfg.Serial, input = p, p
 	}
 	if len(servers) > 0 {
@@ -211,7 +211,7 @@ func send(ctx context.Context, board *chip.Board, from io.Reader) {
 }
 
 // serve is the board's way out.
-func serve(ctx context.Context, dir string, servers []string) (<-chan error, error) {
+func serve(ctx context.Context, dir string, servers []string) (<-chan struct{}, error) {
 	name := filepath.Join(dir, "net", "out")
 	if err := os.Remove(name); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return nil, err
@@ -228,8 +228,13 @@ func serve(ctx context.Context, dir string, servers []string) (<-chan error, err
 		}
 		return (&net.Dialer{}).DialContext(ctx, "tcp", address)
 	}}
-	served := make(chan error, 1)
-	go func() { served <- proxy.Serve(ctx, listener) }()
+	served := make(chan struct{})
+	go func() {
+		defer close(served)
+		if err := proxy.Serve(ctx, listener); err != nil {
+			fmt.Fprintf(os.Stderr, "[the way out is closed: %v]\n", err)
+		}
+	}()
 	return served, nil
 }
 

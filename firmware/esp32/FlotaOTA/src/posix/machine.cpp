@@ -19,7 +19,7 @@ namespace {
 
 constexpr const char *kSpace = "flota";
 constexpr uint32_t kWatchdog = 90;  // seconds; see Board::feed
-constexpr uint32_t kLeastWatchdog = 10;
+constexpr uint32_t kLeastWatchdog = 5;
 constexpr size_t kStack = 256 * 1024;  // the host's resolver wants much more than a chip's
 
 // BOARD_HURRY, for tests: the agent's time goes so much faster than the world's, so that

@@ -88,6 +88,11 @@ bool PosixNetwork::ready() {
   return board_wifi_status() == BoardWifi::connected;
 }
 
+void PosixNetwork::reload() {
+  board_wifi_disconnect();
+  join_at_ = 0;
+}
+
 // A board that was given no network has the one that is always there, as if by cable.
 void PosixNetwork::join() {
   Wifi networks[kMaxNetworks];
@@ -95,7 +100,7 @@ void PosixNetwork::join() {
   for (size_t i = 0; i < count; i++) {
     if (board_wifi_connect(networks[i].ssid, networks[i].password) == BoardWifi::connected) break;
   }
-  if (count == 0) board_wifi_connect("", nullptr);
+  if (count == 0) board_wifi_connect("virtual", nullptr);
   wipe(networks, sizeof networks);
 }
 

@@ -24,7 +24,7 @@ class PosixNetwork final : public Network {
   int read(uint8_t *data, size_t size, uint32_t timeout_ms) override;
   void close() override;
   bool untrusted() override { return untrusted_; }
-  void reload() override { join_at_ = 0; }
+  void reload() override;
 
  private:
   struct Tls;
