@@ -103,7 +103,10 @@ void Agent::schedule_retry() {
 
 void Agent::step() {
   m_.board.feed();
-  if (changed_) load();
+  if (changed_) {
+    load();
+    poll_at_ = now();  // whoever holds the cable waits for it
+  }
   if (pending_ && now() - began_ >= kTrial) end_trial(Reason::no_checkin);
   if (has_candidate_ && !pending_ && now() - began_ >= kTrial) old_image_says(false);
   busy_ = pending_ || download_.active();
@@ -495,7 +498,7 @@ size_t Agent::compose(const Report &report, char *room, size_t size) {
 
 ServerStatus Agent::status() {
   ServerStatus status;
-  status.server = provisioned_ ? client_.server() : "none";
+  status.server = provisioned_ && !changed_ ? client_.server() : "none";
   status.deployment = release_.deployment;
   copy(version_.load(), status.version, sizeof status.version);
   return status;
