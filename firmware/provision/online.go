@@ -19,8 +19,8 @@ type Status struct {
 	Version    string `json:"version"`
 }
 
-// OK reports whether the device has checked in with its server.
-func (s Status) OK() bool { return s.Server == "ok" }
+// OK reports whether the device is on the network and has checked in with its server.
+func (s Status) OK() bool { return s.Network == "connected" && s.Server == "ok" }
 
 // Trouble says in one sentence what is wrong, and what to do; "" where all is well.
 // It is passing where waiting may be all that is needed.
