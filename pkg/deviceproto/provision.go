@@ -26,7 +26,7 @@ const (
 
 	maxServer, maxBoard = 128, 128 // characters
 	maxGroups           = 8        // names
-	maxCA               = 4096     // bytes
+	maxCA               = 3999     // bytes: with its NUL, the longest string of NVS
 )
 
 // Provision is what a device is given once, over the cable: the file that the

@@ -92,7 +92,7 @@ func TestProvisionCheck(t *testing.T) {
 		}
 	}
 	p := goodProvision(t)
-	p.CA = certificate(2900)
+	p.CA = certificate(2850)
 	for range 8 {
 		p.Groups = append(p.Groups, strings.Repeat("\x01", 64)) // six bytes each in JSON
 	}
