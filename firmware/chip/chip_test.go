@@ -443,7 +443,7 @@ func TestClose(t *testing.T) {
 		t.Error(err)
 	}
 	entries, err := os.ReadDir(k.Dir)
-	if err != nil || len(entries) != 4 {
+	if err != nil || len(entries) != 5 { // efuse.json, flash.bin, fs, net, nvs
 		t.Error(entries, err)
 	}
 }

@@ -1,9 +1,14 @@
 package chip_test
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
+	"os"
+	"path/filepath"
 	"slices"
+	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -243,4 +248,26 @@ func TestDownloadGoesOn(t *testing.T) {
 	if len(ranges) < 3 || ranges[0] != "" && ranges[0] != "bytes=0-" || ranges[1] == "" || ranges[2] == "" || ranges[1] == ranges[2] {
 		t.Errorf("%q", ranges)
 	}
+}
+
+// What the real arduino-cli makes runs and updates just so.
+func TestArduino(t *testing.T) {
+	sketch := func(version string) []byte {
+		dir := filepath.Join(t.TempDir(), "sketch")
+		text := "#include <FlotaOTA.h>\nFLOTA_MANAGED\n" + strings.Replace(good, "VERSION", strconv.Quote(version), 1)
+		if err := errors.Join(os.Mkdir(dir, 0o700), os.WriteFile(filepath.Join(dir, "sketch.ino"), []byte(text), 0o600)); err != nil {
+			t.Fatal(err)
+		}
+		return chiptest.Arduino(t, dir)
+	}
+	one, two := sketch("one"), sketch("two")
+	server := chiptest.NewServer(t)
+	p := server.Enrol("bot_001")
+	b := chiptest.NewBench(t, one)
+	b.On()
+	b.After(0, "hello from one")
+	b.Provision(p)
+	server.Want(p, 1, two)
+	b.After(0, "hello from two")
+	server.UntilSaid(p, "1 confirmed")
 }
