@@ -137,7 +137,9 @@ type machine struct {
 
 	inputs map[int]int
 	radio  bool
-	cut    *int64 // for the next start
+	cut    *int64 // where the power goes, in bytes written; nil: nobody asked for it
+
+	written int64 // of these, before this start
 
 	timer  *time.Timer // of the phase: the pause, the watchdog, the sleep
 	dog    time.Duration
@@ -156,7 +158,8 @@ type running struct {
 	lines   chan string
 	ended   chan Exit
 	ending  bool
-	noisy   bool // it tells every write
+	noisy   bool  // it tells every write
+	written int64 // as it told
 }
 
 // wakeup is what ends a deep sleep.
@@ -363,7 +366,6 @@ func (m *machine) launch(executable []byte) (err error) {
 	r := &running{
 		Process: process, control: control, since: time.Now(), lines: make(chan string), ended: make(chan Exit), noisy: m.cut != nil,
 	}
-	m.cut = nil
 	m.process = r
 	go r.watch(m.serial)
 	return nil
@@ -373,11 +375,11 @@ func (m *machine) launch(executable []byte) (err error) {
 func (m *machine) env() []string {
 	env := []string{"BOARD_SLOT=" + slotNames[m.slot], "BOARD_RESET=" + string(m.reset), "BOARD_NET=" + string(m.cfg.Network)}
 	if m.cut != nil {
-		at := uint64(*m.cut)
-		if *m.cut < 0 {
-			at = 1 << 62
+		at := int64(1 << 62)
+		if *m.cut >= 0 {
+			at = max(0, *m.cut-m.written)
 		}
-		env = append(env, "BOARD_CUT="+strconv.FormatUint(at, 10))
+		env = append(env, "BOARD_CUT="+strconv.FormatInt(at, 10))
 	}
 	if m.cfg.Clock != nil {
 		env = append(env, "BOARD_TIME="+strconv.FormatInt(m.cfg.Clock().Unix(), 10))
@@ -416,6 +418,12 @@ func (m *machine) end(exit Exit) {
 	r := m.process
 	m.process = nil
 	m.disarm()
+	if r.noisy {
+		m.written += r.written
+		if m.cut != nil && *m.cut >= 0 && exit.Status == statusPowerCut && exit.Signal == 0 {
+			m.cut = nil
+		}
+	}
 	m.tell(Event{Kind: Stopped, Exit: exit})
 	if len(m.then) > 0 {
 		then := m.then

@@ -143,7 +143,7 @@ type Event struct {
 
 	Pin Pin // PinChanged
 
-	From, To int64  // Written: bytes since the start
+	From, To int64  // Written: bytes since CutAfter
 	Where    string // Written: a partition's label, or "nvs <namespace>/<key>"
 }
 
@@ -233,12 +233,13 @@ func (b *Board) again(ctx context.Context, reason Reset) error {
 	})
 }
 
-// CutAfter cuts the power of the next start after so many bytes written to flash and
-// NVS (an erased sector counts 4096, a key put in its place or removed 1), in the middle of the
-// write. Every write of that start is told as an event. Negative: no cut, but the events.
+// CutAfter cuts the power once, after so many bytes written to flash and NVS from the next
+// start on, restarts or not (an erased sector counts 4096, a key put in its place or removed 1),
+// in the middle of the write. Until then every write is told as an event. Negative: no cut,
+// but the events.
 func (b *Board) CutAfter(ctx context.Context, bytes int64) error {
 	return b.call(ctx, func(m *machine, done func(error)) {
-		m.cut = &bytes
+		m.cut, m.written = &bytes, 0
 		done(nil)
 	})
 }

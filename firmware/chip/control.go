@@ -96,7 +96,8 @@ func (m *machine) obey(line string) {
 		from, okFrom := number(args[0], 1<<62)
 		to, okTo := number(args[1], 1<<62)
 		if okFrom && okTo {
-			m.tell(Event{Kind: Written, From: from, To: to, Where: strings.Join(args[2:], " ")})
+			m.process.written = to
+			m.tell(Event{Kind: Written, From: m.written + from, To: m.written + to, Where: strings.Join(args[2:], " ")})
 		}
 	}
 }

@@ -284,6 +284,7 @@ func (s *stage) offer(where string, image []byte) {
 			return
 		}
 		w.Header().Set("x-MD5", digest)
+		w.Header().Set("Content-Length", strconv.Itoa(len(image)))
 		_, _ = w.Write(image)
 	}
 }

@@ -3,6 +3,7 @@ package chip_test
 import (
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -270,4 +271,57 @@ func TestArduino(t *testing.T) {
 	server.Want(p, 1, two)
 	b.After(0, "hello from two")
 	server.UntilSaid(p, "1 confirmed")
+}
+
+// Whenever the power goes in an update, from the first byte of the download to the last of the confirmation,
+// the board comes back by itself and ends with the new image.
+func TestPowerCuts(t *testing.T) {
+	one, two := build(t, good, "one"), build(t, good, "two")
+	update := func(cut int64) *updating {
+		t.Helper()
+		u := &updating{Server: chiptest.NewServer(t), Bench: chiptest.NewBench(t, one, hurry(20))}
+		u.p = u.Enrol("bot_001")
+		chiptest.Given(t, u.Dir, u.p)
+		u.Want(u.p, 1, two)
+		if err := u.CutAfter(t.Context(), cut); err != nil {
+			t.Fatal(err)
+		}
+		u.On()
+		u.UntilSaid(u.p, "1 confirmed")
+		u.Off()
+		u.runs(t, "app1")
+		return u
+	}
+	var swap, total int64 // where the last byte of the image is written, and the last of all
+	for _, e := range update(-1).Events() {
+		if e.Kind == chip.Written {
+			if e.Where == "app1" {
+				swap = e.To
+			}
+			total = e.To
+		}
+	}
+	seed := time.Now().UnixNano()
+	t.Logf("seed %d; the image ends at %d, all at %d", seed, swap, total)
+	random := rand.New(rand.NewPCG(uint64(seed), 0)) //nolint:gosec // no secret
+	all := 0
+	for i := range 30 {
+		cut := random.Int64N(swap)
+		if i%2 == 0 {
+			cut = swap + random.Int64N(total-swap)
+		}
+		cuts := 0 // none where that update wrote a little less than the first
+		for _, e := range update(cut).Events() {
+			if e.Kind == chip.Stopped && e.Exit.Status == 99 {
+				cuts++
+			}
+		}
+		if cuts > 1 {
+			t.Errorf("%d cuts at %d", cuts, cut)
+		}
+		all += cuts
+	}
+	if all < 20 {
+		t.Errorf("%d cuts", all)
+	}
 }
