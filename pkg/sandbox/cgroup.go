@@ -21,8 +21,10 @@ type groups struct {
 	memory  string
 	pids    string // version 1 only: its own hierarchy, where there is one
 	cpu     string // the same in version 1; in version 2 that of memory; or ""
-	next    atomic.Int64
 }
+
+// groupNumber tells the groups of a process apart, whichever sandbox they are of.
+var groupNumber atomic.Int64
 
 // group is one task's.
 type group struct {
@@ -106,7 +108,7 @@ func (g *groups) make(l Limits, share float64) (*group, error) {
 	if g.version == 0 {
 		return one, nil
 	}
-	name := fmt.Sprintf("%s%d-%d", groupPrefix, os.Getpid(), g.next.Add(1))
+	name := fmt.Sprintf("%s%d-%d", groupPrefix, os.Getpid(), groupNumber.Add(1))
 	one.dirs = []string{filepath.Join(g.memory, name)}
 	if g.pids != "" {
 		one.dirs = append(one.dirs, filepath.Join(g.pids, name))

@@ -84,7 +84,7 @@ func (s *Sandbox) Start(ctx context.Context, p Program) (_ *Process, err error) 
 	}
 	r := &running{box: s, program: p}
 	var executable, filterR, filterW, infoW *os.File
-	r.uid, r.free = s.uids.take()
+	r.uid, r.free = tasks.take(s.cfg.UID)
 	defer func() {
 		for _, f := range []*os.File{executable, filterR, filterW, infoW} {
 			if f != nil {

@@ -301,7 +301,7 @@ func TestProgramSurvivors(t *testing.T) {
 	if status, _ := beside.Wait(); status != 128+int(syscall.SIGKILL) {
 		t.Errorf("the neighbour ended with %d", status)
 	}
-	if left := len(s.uids.used); left != 0 {
+	if left := len(tasks.used); left != 0 {
 		t.Errorf("%d user IDs are still taken", left)
 	}
 }

@@ -73,7 +73,6 @@ type Sandbox struct {
 	proc  bool // tasks have a /proc, of their own processes
 	root  bool // tasks get a user ID of their own, else a user namespace
 	group *groups
-	uids  uids
 	pacer pacer
 	alone sync.Mutex // without isolation tasks share /job
 }
@@ -84,7 +83,7 @@ func Open(ctx context.Context, cfg Config, log *zap.Logger) (*Sandbox, error) {
 	if cfg.UID == 0 {
 		cfg.UID = 1<<28 + os.Getpid()<<8
 	}
-	s := &Sandbox{cfg: cfg, log: log, root: os.Geteuid() == 0, uids: uids{first: cfg.UID}}
+	s := &Sandbox{cfg: cfg, log: log, root: os.Geteuid() == 0}
 	// What this process was started with may be inheritable; nothing of it is a task's.
 	_ = unix.CloseRange(3, math.MaxUint32, unix.CLOSE_RANGE_CLOEXEC)
 	s.group = openGroups()
@@ -153,7 +152,7 @@ type box struct {
 func (s *Sandbox) start(ctx context.Context, script string, l Limits) (_ *box, err error) {
 	b := &box{}
 	b.killed, b.kill = context.WithCancelCause(ctx)
-	uid, free := s.uids.take()
+	uid, free := tasks.take(s.cfg.UID)
 	b.free = free
 	if b.none = s.none; s.none {
 		b.free = s.takeJob()

@@ -216,7 +216,7 @@ func TestParallel(t *testing.T) {
 			})
 		}
 	})
-	if left := len(s.uids.used); left != 0 {
+	if left := len(tasks.used); left != 0 {
 		t.Errorf("%d user IDs are still taken", left)
 	}
 	if dirs, _ := filepath.Glob(filepath.Join(s.group.memory, fmt.Sprintf("%s%d-*", groupPrefix, os.Getpid()))); s.group.memory != "" && len(dirs) > 0 {

@@ -41,18 +41,17 @@ func readLines(r io.Reader, f func(string)) {
 
 // uids gives each running task a user ID that no other has.
 type uids struct {
-	first int
-	mu    sync.Mutex
-	used  map[int]bool
+	mu   sync.Mutex
+	used map[int]bool
 }
 
-func (u *uids) take() (uid int, free func()) {
+// tasks are those of all sandboxes of this process.
+var tasks = uids{used: map[int]bool{}}
+
+func (u *uids) take(first int) (uid int, free func()) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	if u.used == nil {
-		u.used = map[int]bool{}
-	}
-	for uid = u.first; u.used[uid]; uid++ {
+	for uid = first; u.used[uid]; uid++ {
 	}
 	u.used[uid] = true
 	return uid, func() {

@@ -7,7 +7,6 @@ import (
 	"net"
 	"net/http"
 	"net/http/httputil"
-	"net/netip"
 	"net/url"
 	"regexp"
 	"strings"
@@ -76,7 +75,8 @@ func devicePaths(artifact url.URL, errorLog *log.Logger) http.Handler {
 			switch {
 			case errors.As(err, &tooLarge):
 				problem.Write(w, r, fault.New(fault.TooLarge, "a device's request has at most %d bytes", maxBody))
-			case errors.Is(err, context.Canceled): // the board is gone
+			case errors.Is(err, context.Canceled): // the board is gone; not even a status is sent
+				panic(http.ErrAbortHandler)
 			default:
 				errorLog.Printf("the artifact service: %v", err)
 				w.Header().Set("Retry-After", "5")
@@ -97,17 +97,4 @@ func devicePaths(artifact url.URL, errorLog *log.Logger) http.Handler {
 		r.Body = http.MaxBytesReader(w, r.Body, maxBody)
 		proxy.ServeHTTP(w, r)
 	})
-}
-
-// addresses are those of the allowed places that the operator gave by number: these
-// may be of this network.
-func addresses(places []string) []netip.Prefix {
-	var list []netip.Prefix
-	for _, place := range places {
-		host, _, _ := net.SplitHostPort(place)
-		if a, err := netip.ParseAddr(host); err == nil {
-			list = append(list, netip.PrefixFrom(a, a.BitLen()))
-		}
-	}
-	return list
 }

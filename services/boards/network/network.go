@@ -8,9 +8,9 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"os"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -39,10 +39,11 @@ type Options struct {
 	Log   *zap.Logger
 }
 
+type dial func(ctx context.Context, network, address string) (net.Conn, error)
+
 // Network answers boards. Serve it, and give each board a listener of its own.
 type Network struct {
-	allow   []string
-	dial    func(ctx context.Context, network, address string) (net.Conn, error)
+	allowed map[string]dial // by host:port
 	device  *http.Server
 	arrival *arrivals
 }
@@ -59,15 +60,17 @@ const (
 
 // New returns a network. Error: Invalid of field "allow".
 func New(o Options) (*Network, error) {
+	n := &Network{allowed: map[string]dial{}, arrival: newArrivals()}
 	for _, place := range o.Allow {
 		host, port, err := net.SplitHostPort(place)
 		if n, portErr := strconv.Atoi(port); err != nil || portErr != nil || n < 1 || n > 65535 || host == "" {
 			return nil, fault.Field("allow", "%q is not host:port", place)
 		}
-	}
-	n := &Network{
-		allow: o.Allow, arrival: newArrivals(),
-		dial: outbound.Dial(outbound.Options{Allow: addresses(o.Allow), Timeout: askWithin}),
+		rule := outbound.Options{Timeout: askWithin}
+		if a, err := netip.ParseAddr(host); err == nil {
+			rule.Allow = []netip.Prefix{netip.PrefixFrom(a, a.BitLen())}
+		}
+		n.allowed[net.JoinHostPort(strings.ToLower(host), port)] = outbound.Dial(rule)
 	}
 	log, err := zap.NewStdLogAt(o.Log, zap.DebugLevel)
 	if err != nil {
@@ -75,7 +78,8 @@ func New(o Options) (*Network, error) {
 	}
 	n.device = &http.Server{
 		Handler: devicePaths(o.Artifact, log), ErrorLog: log, MaxHeaderBytes: maxHeader,
-		ReadHeaderTimeout: askWithin, ReadTimeout: askWithin, WriteTimeout: answerWithin, IdleTimeout: idle,
+		DisableGeneralOptionsHandler: true,
+		ReadHeaderTimeout:            askWithin, ReadTimeout: askWithin, WriteTimeout: answerWithin, IdleTimeout: idle,
 	}
 	return n, nil
 }
@@ -101,10 +105,11 @@ func (n *Network) connect(ctx context.Context, host string, port int) (net.Conn,
 		return n.arrival.open(ctx)
 	}
 	place := net.JoinHostPort(host, strconv.Itoa(port))
-	if !slices.Contains(n.allow, place) {
+	dial := n.allowed[place]
+	if dial == nil {
 		return nil, fmt.Errorf("a virtual board reaches http://%s only, and what the operator allows", Host)
 	}
-	conn, err := n.dial(ctx, "tcp", place)
+	conn, err := dial(ctx, "tcp", place)
 	if err != nil {
 		return nil, fmt.Errorf("%s cannot be reached", place) // why is not the board's to know
 	}
