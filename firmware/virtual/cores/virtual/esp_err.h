@@ -30,6 +30,10 @@ void esp_error_check_failed(esp_err_t code, const char *file, int line, const ch
 #define ESP_ERROR_CHECK(x)                                                                \
   do {                                                                                    \
     esp_err_t esp_error_ = (x);                                                           \
-    if (esp_error_ != ESP_OK) esp_error_check_failed(esp_error_, __FILE__, __LINE__, #x); \
+    if (esp_error_ != ESP_OK) esp_error_check_failed(esp_error_, __FILE_NAME__, __LINE__, #x); \
   } while (0)
-#define ESP_ERROR_CHECK_WITHOUT_ABORT(x) (x)
+#define ESP_ERROR_CHECK_WITHOUT_ABORT(x) \
+  ({                                     \
+    esp_err_t esp_error_ = (x);          \
+    esp_error_;                          \
+  })
