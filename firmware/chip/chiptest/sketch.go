@@ -248,8 +248,11 @@ func Arduino(t testing.TB, sketch string) []byte {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), compileTimeout)
 	defer cancel()
-	out, err := exec.CommandContext(ctx, filepath.Join(root, "bin", "arduino-cli"), "--config-file", name, "compile", "-b", Board,
-		"--output-dir", filepath.Join(dir, "out"), sketch).CombinedOutput()
+	args := []string{"--config-file", name, "compile", "-b", Board, "--output-dir", filepath.Join(dir, "out")}
+	if _, err := os.Stat(filepath.Join(root, "user", "hardware", "flota", "virtual", "libraries", "FlotaOTA")); err != nil {
+		args = append(args, "--library", filepath.Join(Firmware(), "esp32", "FlotaOTA"))
+	}
+	out, err := exec.CommandContext(ctx, filepath.Join(root, "bin", "arduino-cli"), append(args, sketch)...).CombinedOutput()
 	if err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
