@@ -164,7 +164,7 @@ class PosixBoard final : public Board {
       down_ = down;
       since_ = now;
     }
-    return down && now - since_ >= 20'000;
+    return down && now - since_ >= 20000;
   }
 
   // The LED is the sketch's, but for an update and its failure: the brighter the further.

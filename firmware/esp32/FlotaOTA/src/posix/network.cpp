@@ -26,8 +26,8 @@ namespace flota {
 namespace {
 
 constexpr const char *kRoots = "/etc/ssl/certs/ca-certificates.crt";
-constexpr uint32_t kJoinAgain = 5'000;
-constexpr uint32_t kLeastTimeout = 2'000;  // of the host, however much the agent hurries
+constexpr uint32_t kJoinAgain = 5000;
+constexpr uint32_t kLeastTimeout = 2000;  // of the host, however much the agent hurries
 constexpr int kSlice = 50;                 // between two looks at the radio
 
 }  // namespace
