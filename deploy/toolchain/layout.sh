@@ -88,14 +88,13 @@ for package in "$cores"/packages/*; do
 done
 # Each platform whose architecture FlotaOTA supports gets it as a library of its own.
 agent() { sed -n "s/^$1=//p" "$firmware/esp32/FlotaOTA/library.properties"; }
-if [ -e "$firmware/esp32/FlotaOTA/library.properties" ] && [ -e "$firmware/esp32/base/base.ino" ]; then agent=there; else agent=; fi
-for architecture in ${agent:+$(agent architectures | tr ',' ' ')}; do
+for architecture in $(agent architectures | tr ',' ' '); do
   for platform in user/hardware/*/"$architecture" data/packages/*/hardware/"$architecture"/*; do
     rm -rf "$platform/libraries/FlotaOTA"
     mkdir -p "$platform/libraries"
     cp -a "$firmware/esp32/FlotaOTA" "$platform/libraries/FlotaOTA"
-    rm -rf "$platform/libraries/FlotaOTA/examples"
-    [ "$architecture" = virtual ] || rm -rf "$platform/libraries/FlotaOTA/src/posix"
+    if [ "$architecture" = virtual ]; then foreign=esp32; else foreign=posix; fi
+    rm -rf "$platform/libraries/FlotaOTA/examples" "$platform/libraries/FlotaOTA/src/$foreign"
   done
 done
 place "$micropython" micropython
@@ -117,7 +116,6 @@ YAML
     --build-property "compiler.c.extra_flags=$paths" --build-property "compiler.cpp.extra_flags=$paths" sketch >log 2>&1) ||
     { tail -c 2000 own/log >&2; fail "$1 did not compile for the virtual board"; }
 }
-if [ "$agent" ]; then
 echo "  compiling FlotaOTA for the virtual board …" >&2
 mkdir -p own/sketch base
 printf 'void setup() {}\nvoid loop() {}\n' >own/sketch/sketch.ino
@@ -126,18 +124,20 @@ own FlotaOTA
   # Not as what arduino-cli calls a precompiled library: it says so in every build's log, which takes it 50 ms.
   cd user/hardware/flota/virtual
   (cd "$new"/own/cache/sketches/*/libraries/FlotaOTA && find . -name '*.o' | LC_ALL=C sort | xargs gcc-ar qcsD "$new/own/libFlotaOTA.a")
+  strip -Dg "$new/own/libFlotaOTA.a"
   find libraries/FlotaOTA/src -name '*.cpp' -delete
   mv "$new/own/libFlotaOTA.a" libraries/FlotaOTA
   echo 'compiler.libraries.ldflags="{runtime.platform.path}/libraries/FlotaOTA/libFlotaOTA.a"' >platform.local.txt
 )
+if [ -e "$firmware/esp32/base/base.ino" ]; then
 echo "  compiling the base firmware for the virtual board …" >&2
 rm -rf own/sketch own/cache/sketches
 cp -a "$firmware/esp32/base" own/sketch
 mv own/sketch/base.ino own/sketch/sketch.ino
 own "the base firmware"
 cp own/cache/sketches/*/sketch.ino.bin base/flota-virtual-esp32.bin
-rm -rf own
 fi
+rm -rf own
 
 # A compiled core is taken only while it is younger than every file of its platform.
 find user data/packages/*/hardware/*/*/libraries/FlotaOTA -exec touch -h -d @946684800 {} +
@@ -145,7 +145,7 @@ find user data/packages/*/hardware/*/*/libraries/FlotaOTA -exec touch -h -d @946
 chmod -R a+rX .
 
 # Compiles Blink for a board and keeps its core. The paths are those of a worker's sandbox: they are part of the cache's key.
-mkdir "$new/warm" "$new/warm/sketch"
+mkdir "$new/warm" "$new/warm/sketch" "$new/members"
 printf 'void setup() { pinMode(LED_BUILTIN, OUTPUT); }\nvoid loop() { digitalWrite(LED_BUILTIN, !digitalRead(LED_BUILTIN)); delay(500); }\n' >warm/sketch/sketch.ino
 warm() {
   mkdir -p warm/cache
@@ -161,9 +161,28 @@ while read -r fqbn; do
   echo "  compiling the core of $fqbn …" >&2
   warm "$fqbn" || { tail -c 2000 warm/log >&2; echo "flota: the core of $fqbn did not compile beforehand; its first builds will be slower" >&2; rm -rf warm/cache; continue; }
   cp -a warm/cache/cores/. cache/cores/
+  # What every program of this platform has in it: an agent that is first to ask for it does not cost it.
+  for map in warm/cache/sketches/*/sketch.ino.map; do
+    sed -n '/^Archive member included/,/^[ADMT][^/]*$/s|^\(.*/\)\?\([^/ ]*\.a([^) ]*)\).*|\2|p' "$map" >>"members/$platform"
+  done
+  # What every managed sketch has in common, so that it is not compiled with each: a build folder without what is the sketch's.
+  for library in "user/hardware/${platform/://}" "data/packages/${platform/://hardware/}"/*; do
+    [ -d "$library/libraries/FlotaOTA" ] || continue
+    rm -rf warm/cache/sketches
+    printf '#include <FlotaOTA.h>\nFLOTA_MANAGED\n' >warm/sketch/sketch.ino.flota.cpp
+    if warm "$fqbn"; then
+      mkdir -p "managed/$fqbn"
+      (cd warm/cache/sketches && cp -a --parents -t "$new/managed/$fqbn" */sketch/sketch.ino.flota.cpp* */libraries */includes.cache */libraries.cache)
+    else
+      tail -c 2000 warm/log >&2; echo "flota: FlotaOTA did not compile for $fqbn beforehand; its builds will be slower" >&2
+    fi
+    rm warm/sketch/sketch.ino.flota.cpp
+    break
+  done
   rm -rf warm/cache
 done < <(grep -v '^#' "$here/prewarm.txt")
 rm -rf warm
+for list in members/*; do LC_ALL=C sort -u -o "$list" "$list"; done
 
 printf '{"digest": "%s", "micropython": "%s"}\n' "$digest" "$(cd micropython && ./micropython -c 'import sys; print("%d.%d.%d" % sys.implementation.version[:3])')" >toolchain.json
 chmod -R a-w .

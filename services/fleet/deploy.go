@@ -177,6 +177,9 @@ func fits(d *Device, r *Release, o Order) error {
 		return precondition(field, "it has %d bytes, and the slot of %s takes %d", app.Size, d.ProductID, d.SlotSize)
 	case (d.Rollback == "agent-only" || d.Rollback == "none") && !o.AcceptAgentOnly:
 		return precondition("accept_agent_only", "the bootloader of %s cannot roll back: an image that crashes at once would need the cable", d.ProductID)
+	case !r.Agent && (r.Unmanaged || d.Agent != "") && !o.AcceptUnmanaged:
+		return precondition("accept_unmanaged",
+			"it has no update agent: %s could not be updated nor fall back after it, unless the sketch does that itself, and would need the cable", d.ProductID)
 	}
 	return nil
 }

@@ -19,6 +19,8 @@ func order(change ...func(*fleet.Order)) fleet.Order {
 	return o
 }
 
+func hasAgent(d *fleet.Device) { d.Agent = "FlotaOTA/1.0" }
+
 func TestDeployRefuses(t *testing.T) {
 	for name, c := range map[string]struct {
 		device func(*fleet.Device)
@@ -48,6 +50,22 @@ func TestDeployRefuses(t *testing.T) {
 		"no rollback":            {device: func(d *fleet.Device) { d.Rollback = "none" }, code: fault.Precondition, field: "accept_agent_only"},
 		"agent only, with consent": {
 			device: func(d *fleet.Device) { d.Rollback = "agent-only" }, order: func(o *fleet.Order) { o.AcceptAgentOnly = true },
+		},
+		"an agent for an agent": {device: hasAgent},
+		"no agent after one": {
+			device: hasAgent, build: func(b *fleet.Build) { b.Agent = false }, code: fault.Precondition, field: "accept_unmanaged",
+		},
+		"no agent after one, with consent": {
+			device: hasAgent, build: func(b *fleet.Build) { b.Agent = false }, order: func(o *fleet.Order) { o.AcceptUnmanaged = true },
+		},
+		"a board that never had one": {build: func(b *fleet.Build) { b.Agent = false }},
+		"opted out, for a device that has not said yet": {
+			build: func(b *fleet.Build) { b.Agent, b.Unmanaged = false, true }, code: fault.Precondition, field: "accept_unmanaged",
+		},
+		"opted out, the sketch has its own": {device: hasAgent, build: func(b *fleet.Build) { b.Unmanaged = true }},
+		"consent to one is none to the other": {
+			device: func(d *fleet.Device) { hasAgent(d); d.Rollback = "agent-only" }, build: func(b *fleet.Build) { b.Agent = false },
+			order: func(o *fleet.Order) { o.AcceptAgentOnly = true }, code: fault.Precondition, field: "accept_unmanaged",
 		},
 		"a product, its own project": {
 			build: func(b *fleet.Build) { b.ProductDevice = device }, order: func(o *fleet.Order) { o.OwnProject = true },
@@ -101,6 +119,24 @@ func TestAnOldReleaseNamesTheReleaseAtFault(t *testing.T) {
 	_, err := k.Deploy(t.Context(), order(func(o *fleet.Order) { o.Build, o.Release = "", d.Release }))
 	if f := fault.As(err); f == nil || f.Code != fault.Precondition || f.Field != "release" {
 		t.Error(err)
+	}
+}
+
+// A release remembers whether it has an agent; its build may be long gone.
+func TestAReleaseRemembersItsAgent(t *testing.T) {
+	for _, agent := range []bool{true, false} {
+		k := newKit(t)
+		k.enrol(device)
+		b := build()
+		b.Agent = agent
+		k.builds["b1"] = b
+		d := k.deploy(order())
+		delete(k.builds, "b1")
+		k.change(device, hasAgent)
+		_, err := k.Deploy(t.Context(), order(func(o *fleet.Order) { o.Build, o.Release = "", d.Release }))
+		if f := fault.As(err); agent != (err == nil) || f != nil && f.Field != "accept_unmanaged" {
+			t.Errorf("agent %t: %v", agent, err)
+		}
 	}
 }
 

@@ -71,6 +71,11 @@ func (c *Client) Project(ctx context.Context, id string) (p editorapi.Project, e
 	return p, c.Do(ctx, http.MethodGet, editorPrefix+"/projects/"+word(id), nil, &p)
 }
 
+// ChangeProject gives a project another name or board, or opts out of the agent.
+func (c *Client) ChangeProject(ctx context.Context, id string, to editorapi.ChangeProjectJSONBody) (p editorapi.Project, err error) {
+	return p, c.Do(ctx, http.MethodPatch, editorPrefix+"/projects/"+word(id), to, &p)
+}
+
 // PutFile saves a working file, whatever it was.
 func (c *Client) PutFile(ctx context.Context, project, path, content string) (f editorapi.File, err error) {
 	return f, c.Do(ctx, http.MethodPut, filePath(project, path), editorapi.PutFileJSONBody{Content: content}, &f)

@@ -38,27 +38,26 @@ struct Sha256 {
       uint32_t b = rotate(w[i - 2], 17) ^ rotate(w[i - 2], 19) ^ w[i - 2] >> 10;
       w[i] = w[i - 16] + a + w[i - 7] + b;
     }
-    uint32_t v[8];
-    memcpy(v, h, sizeof v);
+    uint32_t a = h[0], b = h[1], c = h[2], d = h[3], e = h[4], f = h[5], g = h[6], last = h[7];
     for (int i = 0; i < 64; i++) {
-      uint32_t s1 = rotate(v[4], 6) ^ rotate(v[4], 11) ^ rotate(v[4], 25);
-      uint32_t t1 = v[7] + s1 + ((v[4] & v[5]) ^ (~v[4] & v[6])) + k[i] + w[i];
-      uint32_t s0 = rotate(v[0], 2) ^ rotate(v[0], 13) ^ rotate(v[0], 22);
-      uint32_t t2 = s0 + ((v[0] & v[1]) ^ (v[0] & v[2]) ^ (v[1] & v[2]));
-      memmove(v + 1, v, 7 * sizeof *v);
-      v[4] += t1;
-      v[0] = t1 + t2;
+      uint32_t s1 = rotate(e, 6) ^ rotate(e, 11) ^ rotate(e, 25);
+      uint32_t t1 = last + s1 + ((e & f) ^ (~e & g)) + k[i] + w[i];
+      uint32_t s0 = rotate(a, 2) ^ rotate(a, 13) ^ rotate(a, 22);
+      uint32_t t2 = s0 + ((a & b) ^ (a & c) ^ (b & c));
+      last = g, g = f, f = e, e = d + t1, d = c, c = b, b = a, a = t1 + t2;
     }
-    for (int i = 0; i < 8; i++) h[i] += v[i];
+    h[0] += a, h[1] += b, h[2] += c, h[3] += d, h[4] += e, h[5] += f, h[6] += g, h[7] += last;
   }
 
-  static std::vector<uint8_t> of(std::vector<uint8_t> data) {
-    uint64_t bits = data.size() * 8;
-    data.push_back(0x80);
-    while (data.size() % 64 != 56) data.push_back(0);
-    for (int i = 7; i >= 0; i--) data.push_back(bits >> 8 * i);
+  static std::vector<uint8_t> of(const std::vector<uint8_t> &data) {
     Sha256 s;
-    for (size_t i = 0; i < data.size(); i += 64) s.block(&data[i]);
+    size_t whole = data.size() / 64 * 64;
+    for (size_t i = 0; i < whole; i += 64) s.block(&data[i]);
+    std::vector<uint8_t> end(data.begin() + whole, data.end());
+    end.push_back(0x80);
+    while (end.size() % 64 != 56) end.push_back(0);
+    for (int i = 7; i >= 0; i--) end.push_back(uint64_t(data.size()) * 8 >> 8 * i);
+    for (size_t i = 0; i < end.size(); i += 64) s.block(&end[i]);
     std::vector<uint8_t> sum;
     for (uint32_t word : s.h)
       for (int i = 3; i >= 0; i--) sum.push_back(word >> 8 * i);
@@ -80,24 +79,25 @@ int main(int argc, char **argv) {
   }
   FILE *in = fopen(argv[1], "rb");
   if (!in) return fail("read", argv[1]);
-  std::vector<uint8_t> payload;
-  uint8_t buffer[65536];
-  for (size_t n; (n = fread(buffer, 1, sizeof buffer, in)) > 0;) payload.insert(payload.end(), buffer, buffer + n);
-  if (ferror(in)) return fail("read", argv[1]);
-  fclose(in);
+  fseek(in, 0, SEEK_END);
+  long size = ftell(in);
+  rewind(in);
+  if (size < 0 || size > 1 << 28) return fail("read", argv[1]);
 
-  std::vector<uint8_t> image(24);
+  std::vector<uint8_t> image;
+  image.reserve(size + 96);  // every build waits for this: one block of memory, one pass
+  image.resize(32 + size);
   image[0] = 0xE9;
   image[1] = 1;     // segments
   image[2] = 0x02;  // DIO
   image[3] = 0x2F;  // 4 MB, 80 MHz
   image[8] = 0xEE;  // no write-protect pin
   image[23] = 1;    // hash_appended
-  for (int i = 0; i < 4; i++) image.push_back(0);
-  for (int i = 0; i < 4; i++) image.push_back(payload.size() >> 8 * i);
+  for (int i = 0; i < 4; i++) image[28 + i] = uint32_t(size) >> 8 * i;
+  if (fread(&image[32], 1, size, in) != size_t(size)) return fail("read", argv[1]);
+  fclose(in);
   uint8_t checksum = 0xEF;
-  for (uint8_t b : payload) checksum ^= b;
-  image.insert(image.end(), payload.begin(), payload.end());
+  for (long i = 0; i < size; i++) checksum ^= image[32 + i];
   while (image.size() % 16 != 15) image.push_back(0);
   image.push_back(checksum);
   std::vector<uint8_t> sum = Sha256::of(image);

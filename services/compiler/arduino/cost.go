@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"fmt"
 	"io"
+	"path"
 	"regexp"
 	"strconv"
 	"strings"
@@ -32,14 +33,6 @@ type input struct {
 	object string // "x.o" or "libx.a(x.o)"
 	size   int64
 }
-
-var (
-	// ` .text.loop      0x0000000000001139       0x2a /job/…/sketch.ino.cpp.o`, or from the address on after a long name
-	inputLine  = regexp.MustCompile(`^ (\S+)\s+0x[0-9a-f]+\s+0x([0-9a-f]+)\s+(\S.*)$`)
-	inputName  = regexp.MustCompile(`^ ([^\s*]\S+)$`)
-	inputRest  = regexp.MustCompile(`^\s{2,}0x[0-9a-f]+\s+0x([0-9a-f]+)\s+(\S.*)$`)
-	outputLine = regexp.MustCompile(`^([./]\S+)(?:\s|$)`)
-)
 
 // readMap reads a linker's map.
 func readMap(r io.Reader) (linked, error) {
@@ -70,35 +63,40 @@ func readMap(r io.Reader) (linked, error) {
 				l.members = append(l.members, member)
 				member = ""
 			}
-		case part == 3:
-			if m := outputLine.FindStringSubmatch(line); m != nil {
-				output = m[1]
-			} else if m := inputLine.FindStringSubmatch(line); m != nil {
-				l.add(output, m[1], m[3], m[2])
-			} else if m := inputName.FindStringSubmatch(line); m != nil {
-				name = m[1]
-				continue
-			} else if m := inputRest.FindStringSubmatch(line); m != nil && name != "" {
-				l.add(output, name, m[2], m[1])
-			}
+		case part != 3 || line == "":
+		case line[0] != ' ': // .flash.text     0x00000000400d0000     0x2000
+			output, _, _ = strings.Cut(line, " ")
+			name = ""
+		case len(line) > 1 && line[1] != ' ': // ` .text.loop     0x00000000400d0000       0x30 /job/…/sketch.ino.cpp.o`
+			fields := strings.Fields(line)
+			name = fields[0]
+			l.add(output, name, fields[1:])
+		case name != "": // or its rest, after a long name
+			l.add(output, name, strings.Fields(line))
 			name = ""
 		}
 	}
 	return l, lines.Err()
 }
 
-func (l *linked) add(output, name, object, size string) {
-	if n, err := strconv.ParseInt(size, 16, 64); err == nil && n > 0 && name != "*fill*" && output != "/DISCARD/" {
-		l.inputs = append(l.inputs, input{output, name, object, n})
+// add notes a section by address, size and object.
+func (l *linked) add(output, name string, rest []string) {
+	if len(rest) < 3 || name[0] == '*' || output == "/DISCARD/" {
+		return
+	}
+	hex, ok := strings.CutPrefix(rest[1], "0x")
+	if size, err := strconv.ParseInt(hex, 16, 64); ok && err == nil && size > 0 {
+		l.inputs = append(l.inputs, input{output, name, rest[2], size})
 	}
 }
 
 // cost sums up what the agent's objects put into the image: its own, and the
-// archive members that were linked only because of one of them.
-func (l *linked) cost(own func(object string) bool, flash, ram *regexp.Regexp) (a compiler.Agent, started bool) {
+// archive members that were linked only because of one of them. Those that
+// every program has are not.
+func (l *linked) cost(own func(object string) bool, everywhere map[string]bool, flash, ram *regexp.Regexp) (a compiler.Agent, started bool) {
 	its := map[string]bool{}
 	for _, m := range l.members {
-		its[m] = own(m) || own(l.because[m]) || its[l.because[m]]
+		its[m] = own(m) || !everywhere[path.Base(m)] && (own(l.because[m]) || its[l.because[m]])
 	}
 	for _, in := range l.inputs {
 		if !its[in.object] && !own(in.object) {
@@ -118,8 +116,9 @@ func (l *linked) cost(own func(object string) bool, flash, ram *regexp.Regexp) (
 }
 
 // agentCost tells what the agent is and costs in a build that used its library;
-// nil where it is not in the image. Managed says that the farm added it.
-func (c *collected) agentCost(version string, managed bool, linkMap io.Reader) (*compiler.Agent, error) {
+// nil where it is not in the image. Managed says that the farm added it;
+// everywhere are the members that every program of the platform has.
+func (c *collected) agentCost(version string, managed bool, everywhere map[string]bool, linkMap io.Reader) (*compiler.Agent, error) {
 	l, err := readMap(linkMap)
 	if err != nil {
 		return nil, fmt.Errorf("read the linker's map: %w", err)
@@ -138,7 +137,7 @@ func (c *collected) agentCost(version string, managed bool, linkMap io.Reader) (
 		}
 		return libraries[libraryOf(object)]
 	}
-	agent, started := l.cost(own, pattern("recipe.size.regex"), pattern("recipe.size.regex.data"))
+	agent, started := l.cost(own, everywhere, pattern("recipe.size.regex"), pattern("recipe.size.regex.data"))
 	if !managed && !started {
 		return nil, nil
 	}

@@ -117,26 +117,37 @@ func TestCostByTheMap(t *testing.T) {
 			`recipe.size.regex=^(?:\.iram0\.text|\.iram0\.vectors|\.dram0\.data|\.dram1\.data|\.flash\.text|\.flash\.rodata)\s+([0-9]+).*`,
 			`recipe.size.regex.data=^(?:\.dram0\.data|\.dram0\.bss|\.dram1\.data|\.dram1\.bss|\.noinit)\s+([0-9]+).*`,
 		}
-		agent, err := got.agentCost("1.0.0", false, strings.NewReader(espMap))
+		agent, err := got.agentCost("1.0.0", false, nil, strings.NewReader(espMap))
 		if err != nil || agent == nil || agent.Flash != c.flash || agent.RAM != c.ram || agent.Version != "1.0.0" {
 			t.Errorf("%s: %+v %v, want %d and %d", name, agent, err, c.flash, c.ram)
 		}
 	}
 }
 
+// What every program has the agent does not cost, though it is the first to need
+// it; what that needs is there anyway, too.
+func TestCostLeavesOutWhatIsThereAnyway(t *testing.T) {
+	got := collected{}
+	got.result.Build.Properties = []string{`recipe.size.regex=^(?:\.flash\.text)\s+([0-9]+).*`}
+	agent, err := got.agentCost("1.0.0", true, map[string]bool{"libmbedtls.a(ssl_msg.c.o)": true}, strings.NewReader(espMap))
+	if err != nil || agent.Flash != 0x50 {
+		t.Errorf("%+v %v", agent, err)
+	}
+}
+
 func TestCostOfNoAgent(t *testing.T) {
 	without := strings.ReplaceAll(espMap, "flota5start", "other5start")
 	got := collected{}
-	if agent, err := got.agentCost("1.0.0", false, strings.NewReader(without)); agent != nil || err != nil {
+	if agent, err := got.agentCost("1.0.0", false, nil, strings.NewReader(without)); agent != nil || err != nil {
 		t.Errorf("%+v %v", agent, err)
 	}
-	if agent, err := got.agentCost("1.0.0", true, strings.NewReader(without)); agent == nil || err != nil {
+	if agent, err := got.agentCost("1.0.0", true, nil, strings.NewReader(without)); agent == nil || err != nil {
 		t.Errorf("added by the farm: %v", err)
 	}
-	if agent, err := got.agentCost("1.0.0", false, strings.NewReader("")); agent != nil || err != nil {
+	if agent, err := got.agentCost("1.0.0", false, nil, strings.NewReader("")); agent != nil || err != nil {
 		t.Errorf("no map: %+v %v", agent, err)
 	}
-	if _, err := got.agentCost("1.0.0", true, strings.NewReader(strings.Repeat("x", 2<<20))); err == nil {
+	if _, err := got.agentCost("1.0.0", true, nil, strings.NewReader(strings.Repeat("x", 2<<20))); err == nil {
 		t.Error("a map with a line without end")
 	}
 }

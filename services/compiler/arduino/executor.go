@@ -46,8 +46,10 @@ type Executor struct {
 	box       *sandbox.Sandbox
 	platforms []compiler.Platform
 	agents    map[string]string // platform → version of FlotaOTA
-	digest    string            // of all that decides what bytes come out
-	files     *os.Root          // the toolchain
+	// members are, by platform with FlotaOTA, what every program has in it.
+	members map[string]map[string]bool
+	digest  string   // of all that decides what bytes come out
+	files   *os.Root // the toolchain
 }
 
 // New reads which boards the toolchain has.
@@ -57,12 +59,21 @@ func New(cfg Config, box *sandbox.Sandbox) (*Executor, error) {
 	if err != nil {
 		return nil, err
 	}
+	members := map[string]map[string]bool{}
+	for platform, version := range agents {
+		if version == "" {
+			continue
+		}
+		if members[platform], err = readMembers(cfg.Toolchain.Dir, platform); err != nil {
+			return nil, err
+		}
+	}
 	files, err := os.OpenRoot(cfg.Toolchain.Dir)
 	if err != nil {
 		return nil, err
 	}
 	cfg.Limits = cfg.Limits.Or(DefaultLimits())
-	return &Executor{cfg: cfg, box: box, platforms: platforms, agents: agents, digest: digest, files: files}, nil
+	return &Executor{cfg: cfg, box: box, platforms: platforms, agents: agents, members: members, digest: digest, files: files}, nil
 }
 
 // Platforms implements compiler.Executor.
@@ -190,7 +201,7 @@ func (e *Executor) agentIn(got *collected, t task) (*compiler.Agent, error) {
 			return nil, err
 		}
 		defer file.Close()
-		return got.agentCost(e.agents[platformOf(t.fqbn)], t.managed, file)
+		return got.agentCost(e.agents[platformOf(t.fqbn)], t.managed, e.members[platformOf(t.fqbn)], file)
 	}
 	if !t.managed {
 		return nil, nil

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"path/filepath"
 	"strings"
 
@@ -31,6 +32,20 @@ func readAgent(platform string) (version string, err error) {
 		return "", nil
 	}
 	return library.value["version"], err
+}
+
+// readMembers returns the archive members that every program of a platform has
+// in it, as laid out; none where nobody compiled for it beforehand.
+func readMembers(root, platform string) (map[string]bool, error) {
+	text, err := os.ReadFile(filepath.Join(root, "members", platform))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	members := map[string]bool{}
+	for name := range strings.FieldsSeq(string(text)) {
+		members[name] = true
+	}
+	return members, nil
 }
 
 // manage adds the agent to a sketch, if it is wanted and there is one for the

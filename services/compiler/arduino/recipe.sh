@@ -15,6 +15,11 @@ exec </dev/null
 ) 2>/dev/null &
 read -r fqbn <fqbn
 read -r flags <flags
+# What all managed sketches have in common was compiled when the toolchain was laid out.
+if [ -e sketch/sketch.ino.flota.cpp ] && [ -d "/toolchain/managed/$fqbn" ]; then
+  mkdir -p cache/sketches
+  cp -r --preserve=timestamps --no-preserve=mode "/toolchain/managed/$fqbn/." cache/sketches/
+fi
 /toolchain/bin/arduino-cli --config-file /toolchain/arduino-cli.yaml compile $flags --json --warnings default -b "$fqbn" /job/sketch >result.json 2>stderr
 status=$?
 echo $status >status

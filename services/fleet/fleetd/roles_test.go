@@ -95,6 +95,8 @@ func TestBadRequests(t *testing.T) {
 		{"POST", "/deployments", map[string]any{"device": "d1", "build": "b-" + newBytes, "version": string(long)}, 400, "version"},
 		{"POST", "/deployments", map[string]any{"device": "d1", "build": "failed"}, 409, "build"},
 		{"POST", "/deployments", map[string]any{"device": "d1", "build": "none"}, 404, ""},
+		{"POST", "/deployments", map[string]any{"device": "d1", "build": "unmanaged"}, 409, "accept_unmanaged"},
+		{"POST", "/deployments", map[string]any{"device": "d1", "build": "unmanaged", "accept_unmanaged": true}, 201, ""},
 		{"PATCH", "/devices/d1", map[string]any{"tags": []string{""}}, 400, "tags.0"},
 		{"GET", "/devices?limit=0", nil, 400, "limit"},
 		{"GET", "/devices?after=nonsense", nil, 400, "after"},

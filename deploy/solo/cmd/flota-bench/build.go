@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/flota/flota/deploy/solo/solotest"
+	editorapi "github.com/flota/flota/services/editor/httpapi"
 )
 
 const (
@@ -30,6 +31,10 @@ void loop() {
 }
 `, n)
 }
+
+// managed is what the farm puts beside a sketch for a board that FlotaOTA
+// supports. plain arduino-cli gets it, too: like is compared with like.
+const managed = "#include <FlotaOTA.h>\nFLOTA_MANAGED\n"
 
 // builds measures request → link ready, in pairs with plain arduino-cli.
 func builds(ctx context.Context, b *bench) error {
@@ -91,6 +96,25 @@ func builds(ctx context.Context, b *bench) error {
 			b.results.set("build.libs0.s", median(ours), "s", pairs, "wall clock")
 		}
 	}
+	var with, without []float64
+	for n := range pairs {
+		for _, unmanaged := range []bool{n%2 == 0, n%2 != 0} {
+			if _, err := c.ChangeProject(ctx, project.Id, editorapi.ChangeProjectJSONBody{Unmanaged: &unmanaged}); err != nil {
+				return err
+			}
+			t, err := one(virtual, 3000+n, false)
+			if err != nil {
+				return err
+			}
+			if unmanaged {
+				without = append(without, t)
+			} else {
+				with = append(with, t)
+			}
+		}
+	}
+	b.results.set("build.managed.vs_unmanaged", median(ratios(with, without)), "ratio", pairs,
+		fmt.Sprintf("Blink for the virtual ESP32; medians %.0f ms against %.0f ms", 1000*median(with), 1000*median(without)))
 	var coldRuns, repeats []float64
 	for n := range 3 {
 		t, err := one(cold, 5000+n, false)
@@ -145,6 +169,14 @@ func newPlain(b *bench) (*plain, error) {
 
 func (p *plain) compile(ctx context.Context, fqbn, source string) (float64, error) {
 	if err := os.WriteFile(p.sketch, []byte(source), 0o644); err != nil {
+		return 0, err
+	}
+	agent := filepath.Join(filepath.Dir(p.sketch), "managed.cpp")
+	err := os.RemoveAll(agent)
+	if err == nil && fqbn == virtual {
+		err = os.WriteFile(agent, []byte(managed), 0o644)
+	}
+	if err != nil {
 		return 0, err
 	}
 	begin := time.Now()
