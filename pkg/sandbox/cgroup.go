@@ -151,13 +151,13 @@ func (g *groups) make(l Limits, share float64) (*group, error) {
 		set(cpu, "cpu.cfs_period_us", pace.Microseconds(), false)
 		set(cpu, "cpu.cfs_quota_us", quota, false)
 		set(cpu, "cpu.cfs_burst_us", quota, true) // newer kernels only
-		set(cpu, "cpu.shares", 2, true)           // the least: among groups no nice counts
+		set(cpu, "cpu.shares", 102, true)         // a tenth of others': among groups no nice counts
 	} else if one.paced {
 		if limitErr := os.WriteFile(filepath.Join(memory, "cpu.max"), fmt.Appendf(nil, "%d %d", quota, pace.Microseconds()), 0); limitErr != nil {
 			err = errors.Join(err, limitErr)
 		}
 		set(memory, "cpu.max.burst", quota, true)
-		set(memory, "cpu.weight", 1, true)
+		set(memory, "cpu.weight", 10, true)
 	}
 	if err != nil {
 		one.remove()

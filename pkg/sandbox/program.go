@@ -35,7 +35,7 @@ type Program struct {
 	Limits Limits
 	Stack  int64
 	// CPU is its share of one processor, 0 for no limit: counted by the second.
-	// Besides, it always gets what nobody else wants only.
+	// Besides, where others want the processor, it comes last.
 	CPU float64
 }
 
@@ -198,32 +198,26 @@ func (r *running) command(executable, filter, info *os.File) {
 // wait waits for the program's end, which it brings about when ctx ends.
 func (r *running) wait(ctx context.Context) (status int, oom bool) {
 	over := make(chan struct{})
-	killed := make(chan struct{})
+	gone := make(chan struct{})
 	go func() {
-		defer close(killed)
+		defer close(gone)
 		init := r.init()
-		defer init.close()
 		if init != nil && r.program.CPU > 0 && !r.group.paced {
 			defer r.box.pacer.add(init.pid, r.program.CPU)()
 		}
 		select {
 		case <-over:
 		case <-ctx.Done():
-			// The first process of the namespace, not bubblewrap outside of it: that one
-			// then waits until the kernel has ended all the others.
-			if init.kill() == nil {
-				select {
-				case <-over:
-					return
-				case <-time.After(killPatience):
-				}
-			}
+		}
+		// bubblewrap ends with the program's status; what the program left behind ends
+		// with the first process of its namespace, and only then is that one gone.
+		if !init.end() {
 			_ = syscall.Kill(-r.cmd.Process.Pid, syscall.SIGKILL)
 		}
 	}()
 	_ = r.cmd.Wait()
 	close(over)
-	<-killed
+	<-gone
 	r.group.kill()
 	_, oom = r.group.usage()
 	r.tidy()
@@ -236,7 +230,7 @@ func (r *running) wait(ctx context.Context) (status int, oom bool) {
 	return status, oom
 }
 
-// killPatience is how long killing the namespace may take.
+// killPatience is how long killing a namespace may take.
 const killPatience = 5 * time.Second
 
 // namespaceInit is the first process of a program's process namespace.
@@ -260,17 +254,23 @@ func (r *running) init() *namespaceInit {
 	return &namespaceInit{info.PID, fd}
 }
 
-func (n *namespaceInit) close() {
-	if n != nil {
-		_ = unix.Close(n.fd)
-	}
-}
-
-func (n *namespaceInit) kill() error {
+// end kills the whole namespace and reports whether it is gone.
+func (n *namespaceInit) end() bool {
 	if n == nil {
-		return os.ErrProcessDone
+		return false
 	}
-	return unix.PidfdSendSignal(n.fd, unix.SIGKILL, nil, 0)
+	defer func() { _ = unix.Close(n.fd) }()
+	_ = unix.PidfdSendSignal(n.fd, unix.SIGKILL, nil, 0) // it may be gone already
+	for deadline := time.Now().Add(killPatience); ; {
+		left := time.Until(deadline)
+		ready, err := unix.Poll([]unix.PollFd{{Fd: int32(n.fd), Events: unix.POLLIN}}, int(max(0, left.Milliseconds())))
+		if ready > 0 {
+			return true
+		}
+		if left <= 0 || err != nil && !errors.Is(err, unix.EINTR) {
+			return false
+		}
+	}
 }
 
 // maxGiven is how many files and folders a program may be given.

@@ -60,6 +60,7 @@ func TestFlash(t *testing.T) {
 	if got := ada.run(b.ID, "cat /board/nvs/value /board/fs/deep/file; echo $BOARD_RESET"); got != "kept\nkept\nexternal" || after.Device != "d1" {
 		t.Errorf("%q %+v", got, after)
 	}
+	after = shown{}
 	ada.must("POST", "/boards/"+b.ID+"/flash", m{"erase": true}, &after)
 	if got := ada.run(b.ID, "ls -A /board/nvs /board/fs"); strings.Join(strings.Fields(got), " ") != "/board/fs: /board/nvs:" || after.Device != "" {
 		t.Errorf("%q %+v", got, after)
