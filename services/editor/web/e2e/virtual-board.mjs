@@ -124,7 +124,7 @@ export function virtualBoard(step, at) {
     await page.getByRole('radio', { name: board }).check()
     const deploys = page.getByRole('button', { name: 'Deploy', exact: true })
     assert.ok(await deploys.isDisabled(), 'it is deployed without consent')
-    await page.getByLabel(/^This firmware cannot update itself/).check()
+    await page.getByLabel('This firmware cannot update itself').check()
     assert.ok(await deploys.isEnabled())
     await visitor.look('unmanaged-consent')
     await page.getByRole('button', { name: 'Cancel' }).click()
@@ -172,6 +172,7 @@ async function compile(page, text) {
   const code = page.locator('.cm-content')
   await code.click()
   await page.keyboard.press('Control+a')
+  await page.keyboard.press('Delete')
   await page.keyboard.insertText(text)
   await page.getByRole('button', { name: 'Compile' }).click()
   await page.getByRole('status', { name: 'Build state' }).getByText(/Waiting|Compiling|Fetching|Storing|Succeeded/).waitFor()
@@ -185,7 +186,18 @@ async function deploy(page, version) {
   await page.getByLabel('Version').fill(version)
   await page.getByRole('button', { name: 'Deploy', exact: true }).click()
   await page.getByRole('list', { name: 'Deployed to' }).getByRole('link', { name: board }).click()
-  await press(page)
+  await page.getByRole('heading', { name: 'Virtual board' }).waitFor()
+  const waiting = page.getByText(`Version ${version} waits for it`)
+  // Again where the board asked before the deployment was known where it asks.
+  for (let tries = 1; ; tries++) {
+    await press(page)
+    try {
+      await waiting.waitFor({ state: 'detached', timeout: 5000 })
+      return
+    } catch (error) {
+      if (tries === 5) throw error
+    }
+  }
 }
 
 /** Presses the trigger button, so that the board asks for an update at once. */
