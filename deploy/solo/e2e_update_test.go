@@ -122,6 +122,50 @@ func TestABadImageRollsBack(t *testing.T) {
 	require.Equal(t, goodApp.Sha256, image.SHA256)
 }
 
+// A project that opts out of the agent gets firmware without; it goes on a
+// device only with consent.
+func TestUnmanagedFirmwareNeedsConsent(t *testing.T) {
+	s := startFarm(t)
+	ctx := within(t, 2*time.Minute)
+	project, err := s.admin.CreateProject(ctx, "Blink", "blink")
+	require.NoError(t, err)
+	require.False(t, project.Unmanaged)
+	managed := s.build(project.Id, solotest.BuildWish{})
+	require.NotNil(t, managed.Agent)
+	require.NotEmpty(t, managed.Agent.Version)
+	require.Positive(t, managed.Agent.Flash)
+	require.Less(t, managed.Agent.Flash, managed.Memory.FlashUsed)
+
+	unmanaged := true
+	project, err = s.admin.ChangeProject(ctx, project.Id, editorapi.ChangeProjectJSONBody{Unmanaged: &unmanaged})
+	require.NoError(t, err)
+	require.True(t, project.Unmanaged)
+	alone := s.build(project.Id, solotest.BuildWish{})
+	require.Nil(t, alone.Agent)
+	require.Nil(t, alone.Cached)
+	require.True(t, alone.Unmanaged)
+	require.Less(t, alone.Memory.FlashUsed, managed.Memory.FlashUsed)
+	lines, err := s.admin.BuildLog(ctx, alone.Id)
+	require.NoError(t, err)
+	require.Contains(t, lines[1].Text, "Warning: this project does without FlotaOTA")
+
+	product := s.register("bot_001")
+	wish := solotest.DeployWish{Device: product.Product.Device, Build: alone.Id}
+	_, err = s.admin.Deploy(ctx, wish)
+	var problem *solotest.Problem
+	require.ErrorAs(t, err, &problem)
+	require.Equal(t, "accept_unmanaged", problem.Field)
+	wish.AcceptUnmanaged = true
+	deployment, err := s.admin.Deploy(ctx, wish)
+	require.NoError(t, err)
+	// Another time it is that release, and it is remembered of it.
+	_, err = s.admin.Deploy(ctx, solotest.DeployWish{Device: product.Product.Device, Release: deployment.Release})
+	require.ErrorAs(t, err, &problem)
+	require.Equal(t, "accept_unmanaged", problem.Field)
+	_, err = s.admin.Deploy(ctx, solotest.DeployWish{Device: product.Product.Device, Build: managed.Id})
+	require.NoError(t, err)
+}
+
 // build builds and must succeed.
 func (p *product) build(project string, wish solotest.BuildWish) editorapi.Build {
 	p.t.Helper()

@@ -20,6 +20,7 @@ type DeployWish struct {
 	Release         string `json:"release,omitempty"`
 	Version         string `json:"version,omitempty"`
 	AcceptAgentOnly bool   `json:"accept_agent_only,omitempty"`
+	AcceptUnmanaged bool   `json:"accept_unmanaged,omitempty"`
 }
 
 // Deploy wants something on a device.
