@@ -158,8 +158,9 @@ type running struct {
 	lines   chan string
 	ended   chan Exit
 	ending  bool
-	noisy   bool  // it tells every write
-	written int64 // as it told
+	cut     *int64 // what it was told of the machine's; it tells every write then
+	before  int64  // written before it
+	written int64  // as it told
 }
 
 // wakeup is what ends a deep sleep.
@@ -364,7 +365,8 @@ func (m *machine) launch(executable []byte) (err error) {
 		return err
 	}
 	r := &running{
-		Process: process, control: control, since: time.Now(), lines: make(chan string), ended: make(chan Exit), noisy: m.cut != nil,
+		Process: process, control: control, since: time.Now(), lines: make(chan string), ended: make(chan Exit),
+		cut: m.cut, before: m.written,
 	}
 	m.process = r
 	go r.watch(m.serial)
@@ -403,7 +405,7 @@ func (r *running) watch(s *serial) {
 	heard := make(chan struct{})
 	go func() {
 		defer close(heard)
-		readLines(r.control, r.lines, r.noisy)
+		readLines(r.control, r.lines, r.cut != nil)
 	}()
 	exit := r.Wait()
 	_ = r.control.SetReadDeadline(time.Now().Add(time.Second)) // something may have escaped with the other end
@@ -418,9 +420,9 @@ func (m *machine) end(exit Exit) {
 	r := m.process
 	m.process = nil
 	m.disarm()
-	if r.noisy {
+	if r.cut != nil && r.cut == m.cut { // else CutAfter was called meanwhile, for the next start
 		m.written += r.written
-		if m.cut != nil && *m.cut >= 0 && exit.Status == statusPowerCut && exit.Signal == 0 {
+		if *m.cut >= 0 && exit.Status == statusPowerCut && exit.Signal == 0 {
 			m.cut = nil
 		}
 	}

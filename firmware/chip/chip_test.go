@@ -249,6 +249,27 @@ func TestNVS(t *testing.T) {
 	}
 }
 
+// A cut that is asked for while another is under way is for the start that follows.
+func TestCutAfterAnother(t *testing.T) {
+	k := newTalk(t)
+	after := func(bytes int64) {
+		t.Helper()
+		if err := k.CutAfter(t.Context(), bytes); err != nil {
+			t.Fatal(err)
+		}
+	}
+	after(5)
+	k.Cut()
+	k.up("app0 power undefined -1")
+	after(3)
+	k.say("write 0x290000 00112233445566")
+	k.up("app0 power undefined -1")
+	k.say("write 0x291000 00112233445566")
+	k.up("app0 power undefined -1")
+	k.is("0011223344ffff", "read 0x290000 7")
+	k.is("001122ffffffff", "read 0x291000 7")
+}
+
 // A cut falls on the byte that it was asked for, in flash and in NVS; what is told of the
 // writes before is where they are.
 func TestCutAfter(t *testing.T) {

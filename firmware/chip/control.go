@@ -92,12 +92,12 @@ func (m *machine) obey(line string) {
 		}
 	case word == "sleep" && (len(args) == 1 || len(args) == 3):
 		m.plan(args)
-	case word == "written" && len(args) >= 3 && m.process.noisy:
+	case word == "written" && len(args) >= 3 && m.process.cut != nil:
 		from, okFrom := number(args[0], 1<<62)
 		to, okTo := number(args[1], 1<<62)
 		if okFrom && okTo {
 			m.process.written = to
-			m.tell(Event{Kind: Written, From: m.written + from, To: m.written + to, Where: strings.Join(args[2:], " ")})
+			m.tell(Event{Kind: Written, From: m.process.before + from, To: m.process.before + to, Where: strings.Join(args[2:], " ")})
 		}
 	}
 }
