@@ -252,10 +252,12 @@ for (const [name, options] of [
     await guest.page.getByRole('link', { name: product.id }).click()
     await guest.page.getByTestId('running-version').waitFor()
     await guest.look(`${name}-device`)
-    if (boards) await openBoard(guest.page)
-    await guest.look(`${name}-board`)
-    if (boards) await guest.page.getByRole('heading', { name: 'Serial monitor' }).scrollIntoViewIfNeeded()
-    await guest.look(`${name}-monitor`)
+    if (boards) {
+      await openBoard(guest.page)
+      await guest.look(`${name}-board`)
+      await guest.page.getByLabel('Text to send').scrollIntoViewIfNeeded()
+      await guest.look(`${name}-monitor`)
+    }
     const wide = await guest.page.evaluate(() => document.documentElement.scrollWidth > innerWidth)
     assert.equal(wide, false, 'the page scrolls sideways')
     await guest.leave()
