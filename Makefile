@@ -32,12 +32,12 @@ bench: build ## measure; writes deploy/bench/RESULTS.md and results.json
 cores: ## install the ESP32 and RP2040 cores from their board managers (needs the internet)
 	@deploy/toolchain/cores.sh
 
-build: setup web ## bin/: flota-solo, the five services, the simulator, flota-provision
+build: setup web ## bin/: flota-solo, the services, the simulator, flota-provision
 	@mkdir -p bin
 	@go build -trimpath -o bin/flota-solo ./deploy/solo/cmd/flota-solo
 	@go build -trimpath -o bin/flota-simulator ./firmware/simulator/cmd/flota-simulator
 	@go build -trimpath -o bin/flota-provision ./firmware/provision/cmd/flota-provision
-	@for s in auth editor compiler artifact fleet; do go build -trimpath -o bin/flota-$$s ./services/$$s/cmd/$$s; done
+	@for s in auth editor compiler artifact fleet boards; do go build -trimpath -o bin/flota-$$s ./services/$$s/cmd/$$s; done
 
 setup: ## install what building, running and testing need
 	@deploy/setup/setup.sh

@@ -18,11 +18,11 @@ derive() {
 put master.key "$(openssl rand -hex 32)"
 for s in auth editor artifact fleet; do put "key_$s" "$(derive "service/$s")"; done
 put key_device_seal "$(derive device-seal)"
-for s in auth editor compiler artifact fleet; do put "nats_$s" "$(random)"; done
-for s in root auth editor artifact fleet; do put "mongo_$s" "$(random)"; done
-for s in auth editor artifact fleet; do put "store_$s" "mongodb://$s:$(cat "mongo_$s")@mongo:27017/flota-$s?authSource=flota-$s"; done
+for s in auth editor compiler artifact fleet boards; do put "nats_$s" "$(random)"; done
+for s in root auth editor artifact fleet boards; do put "mongo_$s" "$(random)"; done
+for s in auth editor artifact fleet boards; do put "store_$s" "mongodb://$s:$(cat "mongo_$s")@mongo:27017/flota-$s?authSource=flota-$s"; done
 for s in root editor artifact; do put "s3_$s" "$(random)"; done
-for s in auth editor compiler artifact fleet; do printf 'NATS_PASSWORD_%s=%s\n' "$(echo "$s" | tr a-z A-Z)" "$(cat "nats_$s")"; done >nats.env
+for s in auth editor compiler artifact fleet boards; do printf 'NATS_PASSWORD_%s=%s\n' "$(echo "$s" | tr a-z A-Z)" "$(cat "nats_$s")"; done >nats.env
 # Containers read them as another user; the master key goes into none.
 chmod 644 key_* nats_* mongo_* store_* s3_*
 echo "secrets are in $dir; keep a copy of master.key apart from the data"

@@ -1,6 +1,6 @@
 // One database and one user for each service.
 const { readFileSync } = require('fs');
-for (const service of ['auth', 'editor', 'artifact', 'fleet']) {
+for (const service of ['auth', 'editor', 'artifact', 'fleet', 'boards']) {
   const name = `flota-${service}`;
   db.getSiblingDB(name).createUser({
     user: service,

@@ -15,6 +15,7 @@ import (
 
 	"github.com/flota/flota/pkg/config"
 	"github.com/flota/flota/pkg/httpserve"
+	"github.com/flota/flota/services/boards/boardsd"
 	"github.com/flota/flota/services/editor/editord"
 )
 
@@ -36,6 +37,8 @@ type Config struct {
 	Cache          string              `env:"CACHE" desc:"where set-up keeps toolchains (default: ~/.cache/flota)"`
 	Poll           time.Duration       `env:"POLL" envDefault:"60s" desc:"interval between a device's polls, where its deployment says none"`
 	Build          editord.BuildConfig `envPrefix:"BUILD_"`
+	Boards         bool                `env:"BOARDS" envDefault:"true" desc:"virtual boards, where this machine has a sandbox for them"`
+	Board          boardsd.BoardConfig `envPrefix:"BOARDS_"`
 	CacheMiB       int64               `env:"CACHE_MIB" envDefault:"64" desc:"memory for the blobs fetched most, in MiB"`
 }
 
@@ -56,7 +59,10 @@ func (c Config) withDefaults() (Config, error) {
 	if name := c.PublicURL.Hostname(); c.TLS.Mode == httpserve.TLSOwn && name != "" && !slices.Contains(c.TLS.Hosts, name) {
 		c.TLS.Hosts = append(c.TLS.Hosts, name)
 	}
-	for _, path := range []*string{&c.Data, &c.Toolchain, &c.TLS.Dir, &c.TLS.CertFile, &c.TLS.KeyFile} {
+	if c.Board.Data == "" {
+		c.Board.Data = filepath.Join(c.Data, "boards")
+	}
+	for _, path := range []*string{&c.Data, &c.Toolchain, &c.Board.Data, &c.Board.Base, &c.TLS.Dir, &c.TLS.CertFile, &c.TLS.KeyFile} {
 		if *path == "" {
 			continue
 		}

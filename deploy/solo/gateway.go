@@ -8,12 +8,16 @@ import (
 	"sync/atomic"
 
 	"github.com/flota/flota/pkg/flow"
+	"github.com/flota/flota/pkg/httpserve/problem"
 )
 
 // gateway is what Caddy is in Compose: it gives each request at the one origin
 // to the service that answers it.
 type gateway struct {
 	mounted map[flow.Service]*atomic.Pointer[http.Handler]
+	// boards is closed when it is known whether there are virtual boards.
+	boards     chan struct{}
+	knowBoards func()
 	// all is closed when every service that speaks HTTP has mounted.
 	all  chan struct{}
 	left sync.WaitGroup
@@ -22,7 +26,9 @@ type gateway struct {
 var onHTTP = []flow.Service{flow.Auth, flow.Editor, flow.Artifact, flow.Fleet}
 
 func newGateway() *gateway {
-	g := &gateway{mounted: map[flow.Service]*atomic.Pointer[http.Handler]{}, all: make(chan struct{})}
+	g := &gateway{mounted: map[flow.Service]*atomic.Pointer[http.Handler]{}, all: make(chan struct{}), boards: make(chan struct{})}
+	g.knowBoards = sync.OnceFunc(func() { close(g.boards) })
+	g.mounted[flow.Boards] = new(atomic.Pointer[http.Handler])
 	for _, s := range onHTTP {
 		g.mounted[s] = new(atomic.Pointer[http.Handler])
 		g.left.Add(1)
@@ -37,12 +43,26 @@ func newGateway() *gateway {
 // serve returns a daemon's Serve: it mounts the handler until ctx ends.
 func (g *gateway) serve(s flow.Service) func(context.Context, http.Handler) error {
 	return func(ctx context.Context, h http.Handler) error {
-		if g.mounted[s].Swap(&h) == nil {
+		switch first := g.mounted[s].Swap(&h) == nil; {
+		case s == flow.Boards:
+			g.knowBoards()
+		case first:
 			g.left.Done()
 		}
 		<-ctx.Done()
 		return nil
 	}
+}
+
+// noBoards answers for the boards service where there is none.
+func (g *gateway) noBoards() {
+	var h http.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		p := problem.OfStatus(http.StatusNotFound, "no_boards")
+		p.Title, p.Detail = "No virtual boards", "This installation has no virtual boards."
+		p.Write(w, r)
+	})
+	g.mounted[flow.Boards].Store(&h)
+	g.knowBoards()
 }
 
 // public answers people and devices.
@@ -57,6 +77,8 @@ func (g *gateway) public() http.Handler {
 			g.give(flow.Auth, w, r)
 		case strings.HasPrefix(p, "/api/fleet/"):
 			g.give(flow.Fleet, w, r)
+		case strings.HasPrefix(p, "/api/boards/"):
+			g.give(flow.Boards, w, r)
 		default:
 			g.give(flow.Editor, w, r)
 		}
@@ -74,14 +96,14 @@ func (g *gateway) devices() http.Handler {
 	})
 }
 
-// inside answers the workers and whoever watches the process.
+// inside answers the workers, virtual boards and whoever watches the process.
 func (g *gateway) inside() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		service, rest, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/")
 		switch {
 		case strings.HasPrefix(r.URL.Path, "/src/"):
 			g.give(flow.Editor, w, r)
-		case strings.HasPrefix(r.URL.Path, "/up/"):
+		case strings.HasPrefix(r.URL.Path, "/up/"), strings.HasPrefix(r.URL.Path, "/dl/"), forDevices(r.URL.Path):
 			g.give(flow.Artifact, w, r)
 		case g.mounted[flow.Service(service)] != nil && (rest == "metrics" || rest == "readyz"):
 			http.StripPrefix("/"+service, g.mountedHandler(flow.Service(service))).ServeHTTP(w, r)

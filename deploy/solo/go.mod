@@ -18,6 +18,8 @@ require (
 	github.com/distribution/reference v0.5.0 // indirect
 	github.com/docker/go-connections v0.4.0 // indirect
 	github.com/docker/go-units v0.5.0 // indirect
+	github.com/flota/flota/firmware/chip v0.0.0 // indirect
+	github.com/flota/flota/firmware/provision v0.0.0 // indirect
 	github.com/getkin/kin-openapi v0.142.0 // indirect
 	github.com/go-openapi/jsonpointer v1.0.0 // indirect
 	github.com/go-viper/mapstructure/v2 v2.5.0 // indirect
@@ -89,6 +91,7 @@ require (
 	github.com/flota/flota/firmware/simulator v0.0.0
 	github.com/flota/flota/services/artifact v0.0.0
 	github.com/flota/flota/services/auth v0.0.0
+	github.com/flota/flota/services/boards v0.0.0
 	github.com/flota/flota/services/compiler v0.0.0
 	github.com/flota/flota/services/editor v0.0.0
 	github.com/flota/flota/services/fleet v0.0.0
@@ -152,3 +155,9 @@ replace github.com/flota/flota/services/artifact => ../../services/artifact
 replace github.com/flota/flota/services/fleet => ../../services/fleet
 
 replace github.com/flota/flota/firmware/simulator => ../../firmware/simulator
+
+replace github.com/flota/flota/services/boards => ../../services/boards
+
+replace github.com/flota/flota/firmware/chip => ../../firmware/chip
+
+replace github.com/flota/flota/firmware/provision => ../../firmware/provision

@@ -28,7 +28,7 @@ type installation struct {
 	processes map[string]*solotest.Process
 }
 
-var services = []string{"auth", "editor", "artifact", "fleet", "compiler-1", "compiler-2"}
+var services = []string{"auth", "editor", "artifact", "fleet", "boards", "compiler-1", "compiler-2"}
 
 // separate skips where the servers are not there: deploy/setup/slow.sh sets them.
 func separate(t *testing.T) map[string]string {
@@ -59,7 +59,7 @@ func install(t *testing.T) *installation {
 	i.configureNATS(tools["NATS_SERVER"])
 	i.configureCaddy(tools["CADDY"])
 	stores, objects := map[string]string{}, map[string]string{}
-	for _, service := range []string{"auth", "editor", "artifact", "fleet"} {
+	for _, service := range []string{"auth", "editor", "artifact", "fleet", "boards"} {
 		stores[service] = i.startDatabase(tools["FERRETDB"], service)
 	}
 	for _, service := range []string{"editor", "artifact"} {
@@ -123,7 +123,7 @@ func (i *installation) configureCaddy(path string) {
 	_, port, _ := net.SplitHostPort(i.address["caddy"])
 	_, devices, _ := net.SplitHostPort(i.address["caddy-devices"])
 	env := []string{"FLOTA_GATEWAY_BIND=127.0.0.1", "FLOTA_GATEWAY_PORT=" + port, "FLOTA_GATEWAY_DEVICE_PORT=" + devices, "HOME=" + i.dir}
-	for _, service := range []string{"auth", "editor", "artifact", "fleet"} {
+	for _, service := range []string{"auth", "editor", "artifact", "fleet", "boards"} {
 		env = append(env, "FLOTA_"+strings.ToUpper(service)+"="+i.address[service])
 	}
 	i.define("caddy", solotest.ProcessOptions{Path: path, Env: env, Args: []string{
@@ -145,9 +145,13 @@ func (i *installation) configureServices(stores, objects map[string]string, tool
 		env := []string{
 			"FLOTA_LISTEN=" + i.address[name], "FLOTA_NATS_URL=nats://" + i.address["nats"], "FLOTA_NATS_PASSWORD_FILE=" + i.file("nats_"+service),
 		}
-		if service == "compiler" {
+		switch service {
+		case "compiler":
 			env = append(env, "FLOTA_TOOLCHAIN="+toolchain, "FLOTA_SLOTS=1", "FLOTA_DRAIN=20s")
-		} else {
+		case "boards":
+			env = append(env, "FLOTA_PUBLIC_URL="+i.origin("caddy"), "FLOTA_STORE="+stores[service], "FLOTA_TOOLCHAIN="+toolchain,
+				"FLOTA_ARTIFACT_URL="+i.origin("artifact"), "FLOTA_BOARDS_DATA="+filepath.Join(i.dir, "boards"))
+		default:
 			env = append(env, "FLOTA_PUBLIC_URL="+i.origin("caddy"), "FLOTA_SERVICE_KEY_FILE="+i.file("key_"+service), "FLOTA_STORE="+stores[service])
 		}
 		if objects[service] != "" {

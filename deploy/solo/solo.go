@@ -28,6 +28,7 @@ import (
 	"github.com/flota/flota/pkg/secret"
 	"github.com/flota/flota/services/artifact/artifactd"
 	"github.com/flota/flota/services/auth/authd"
+	"github.com/flota/flota/services/boards/boardsd"
 	"github.com/flota/flota/services/compiler/compilerd"
 	"github.com/flota/flota/services/editor/editord"
 	"github.com/flota/flota/services/fleet/fleetd"
@@ -204,6 +205,11 @@ func (s *services) run(ctx context.Context, ready func(Ready)) error {
 	start(flow.Editor, s.editor)
 	start(flow.Artifact, s.artifact)
 	start(flow.Fleet, s.fleet)
+	if s.cfg.Boards {
+		start(flow.Boards, s.boards)
+	} else {
+		s.gate.noBoards()
+	}
 	group.Go(func() error { return s.doors.serve(all, s.gate) })
 	group.Go(func() error {
 		defer stopAll()
@@ -251,6 +257,11 @@ func (s *services) daemon(ctx context.Context, name flow.Service, run func(conte
 func (s *services) answering(ctx context.Context) bool {
 	select {
 	case <-s.gate.all:
+	case <-ctx.Done():
+		return false
+	}
+	select {
+	case <-s.gate.boards:
 	case <-ctx.Done():
 		return false
 	}
@@ -359,6 +370,24 @@ func (s *services) fleet(ctx context.Context, log *zap.Logger, conn *bus.Conn) e
 	defer db.Close()
 	return fleetd.Run(ctx, fleetd.Config{ServiceKey: s.key("service/fleet"), PublicURL: s.doors.publicURL},
 		fleetd.Deps{Log: log, Bus: conn, DB: db, Serve: s.gate.serve(flow.Fleet)})
+}
+
+// boards is optional: where this machine cannot have any, all the rest goes on.
+func (s *services) boards(ctx context.Context, log *zap.Logger, conn *bus.Conn) error {
+	db, err := s.db(ctx, flow.Boards)
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	err = boardsd.Run(ctx, boardsd.Config{
+		PublicURL: s.doors.publicURL, ArtifactURL: s.doors.insider, TrustedProxies: s.cfg.TrustedProxies, Toolchain: s.cfg.Toolchain, Board: s.cfg.Board,
+	}, boardsd.Deps{Log: log, Bus: conn, DB: db, Serve: s.gate.serve(flow.Boards)})
+	if errors.Is(err, boardsd.ErrNotHere) {
+		log.Warn("there are no virtual boards", zap.Error(err))
+		s.gate.noBoards()
+		return nil
+	}
+	return err
 }
 
 func (s *services) compiler(ctx context.Context, log *zap.Logger, conn *bus.Conn) error {

@@ -2,6 +2,7 @@
 package boardsd
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -10,6 +11,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/labstack/echo/v4"
@@ -37,13 +39,14 @@ type Config struct {
 	PublicURL      url.URL        `env:"PUBLIC_URL" desc:"where browsers find the installation"`
 	ArtifactURL    url.URL        `env:"ARTIFACT_URL" envDefault:"http://artifact:8080" desc:"the artifact service: what boards find at http://flota, and where builds are fetched"`
 	TrustedProxies []netip.Prefix `env:"TRUSTED_PROXIES" desc:"networks of proxies whose X-Forwarded-For is believed"`
+	Toolchain      string         `env:"TOOLCHAIN" envDefault:"/toolchain" desc:"the toolchain root; of it, only the base sketch is read"`
 	Board          BoardConfig    `envPrefix:"BOARDS_"`
 }
 
 // BoardConfig is about the boards themselves.
 type BoardConfig struct {
-	Data       string   `env:"DATA" envDefault:"boards" desc:"the folder that virtual boards lie in"`
-	Base       string   `env:"BASE" envDefault:"/toolchain/base/flota-virtual-esp32.bin" desc:"the base sketch compiled for virtual boards"`
+	Data       string   `env:"DATA" desc:"the folder that virtual boards lie in (default: boards, in the data folder where there is one)"`
+	Base       string   `env:"BASE" desc:"the image that new boards are flashed with (default: the base sketch in the toolchain)"`
 	Workspace  int      `env:"WORKSPACE" envDefault:"4" desc:"how many virtual boards a workspace may have"`
 	All        int      `env:"ALL" envDefault:"32" desc:"how many there may be in the installation"`
 	MemoryMiB  int64    `env:"MEMORY_MIB" envDefault:"96" desc:"memory of a virtual board, in MiB"`
@@ -73,7 +76,8 @@ func Run(ctx context.Context, cfg Config, deps Deps) error {
 	if err := cfg.check(); err != nil {
 		return err
 	}
-	base, err := baseSketch(cfg.Board.Base)
+	data := cmp.Or(cfg.Board.Data, "boards")
+	base, err := baseSketch(cmp.Or(cfg.Board.Base, filepath.Join(cfg.Toolchain, "base", strings.ReplaceAll(fqbn, ":", "-")+".bin")))
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrNotHere, err)
 	}
@@ -93,7 +97,7 @@ func Run(ctx context.Context, cfg Config, deps Deps) error {
 		return fmt.Errorf("FLOTA_BOARDS_ALLOW: %w", err)
 	}
 	shop, err := virtual.New(virtual.Options{
-		Dir: filepath.Join(cfg.Board.Data, "boards"), Base: map[string][]byte{fqbn: base}, Offers: []string{fqbn},
+		Dir: filepath.Join(data, "boards"), Base: map[string][]byte{fqbn: base}, Offers: []string{fqbn},
 		Memory: cfg.Board.MemoryMiB << 20, CPU: float64(cfg.Board.CPUPercent) / 100, Box: box, Network: net.Serve, Log: deps.Log,
 	})
 	if err != nil {
@@ -101,7 +105,7 @@ func Run(ctx context.Context, cfg Config, deps Deps) error {
 	}
 	defer func() { _ = shop.Close() }()
 	all, err := boards.New(ctx, boards.Parts{
-		Store: documents, Hardware: shop, Journals: journal.Folder{Dir: filepath.Join(cfg.Board.Data, "serial")},
+		Store: documents, Hardware: shop, Journals: journal.Folder{Dir: filepath.Join(data, "serial")},
 		Builds:   natsbus.Builds{Conn: deps.Bus, Artifact: cfg.ArtifactURL, Client: &http.Client{Transport: &http.Transport{}}},
 		Audience: natsbus.Audience{Conn: deps.Bus}, Quota: boards.Quota{Workspace: cfg.Board.Workspace, All: cfg.Board.All},
 		Log: deps.Log, Now: func() time.Time { return time.Now().UTC().Truncate(time.Millisecond) },
