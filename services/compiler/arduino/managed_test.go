@@ -1,10 +1,17 @@
 package arduino
 
 import (
+	"bufio"
 	"bytes"
+	"context"
+	"encoding/binary"
 	"math"
+	"os"
+	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/flota/flota/services/compiler"
 	"github.com/flota/flota/services/compiler/intake"
@@ -40,7 +47,45 @@ func hasAgent(t *testing.T, r *compiler.Result) bool {
 	return bytes.Contains(read(t, output(t, r, compiler.ELF)), []byte(agentStart))
 }
 
-// Whatever a sketch looks like, the agent is in it.
+// answers runs a firmware that was given nothing yet, and asks its agent who it is.
+func answers(t *testing.T, r *compiler.Result) {
+	t.Helper()
+	image, dir := read(t, output(t, r, compiler.App)), t.TempDir()
+	program := filepath.Join(dir, "firmware")
+	if err := os.WriteFile(program, image[32:32+binary.LittleEndian.Uint32(image[28:])], 0o755); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, program)
+	cmd.Dir, cmd.Env = dir, []string{"BOARD_DIR=" + dir}
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer func() { cancel(); _ = cmd.Wait() }()
+	go func() { // a host asks until it is answered
+		for ctx.Err() == nil {
+			_, _ = in.Write([]byte("{\"flota\":\"hello\"}\n"))
+			time.Sleep(100 * time.Millisecond)
+		}
+	}()
+	for lines := bufio.NewScanner(out); lines.Scan(); {
+		if strings.HasPrefix(lines.Text(), `{"flota":"hello","agent":"FlotaOTA/`) {
+			return
+		}
+	}
+	t.Error("the agent does not answer")
+}
+
+// Whatever a sketch looks like, the agent is in it, and runs.
 func TestManagedSketches(t *testing.T) {
 	t.Parallel()
 	for name, files := range map[string][]string{
@@ -75,6 +120,7 @@ func TestManagedSketches(t *testing.T) {
 			if r.Agent == nil || r.Agent.Version != "1.0.0" || !hasAgent(t, r) {
 				t.Errorf("%+v", r.Agent)
 			}
+			answers(t, r)
 			if r.Flash != nil {
 				t.Errorf("esptool writes no virtual board: %+v", r.Flash)
 			}
