@@ -1,0 +1,408 @@
+package faultlab
+
+import (
+	"encoding/binary"
+	"flag"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/flota/flota/firmware/chip"
+	"github.com/flota/flota/firmware/chip/chiptest"
+	"github.com/flota/flota/pkg/deviceproto"
+)
+
+var (
+	cuts    = flag.Int("cuts", 40, "random power cuts to make; from 1000 on, every place of the other classes, too")
+	seed    = flag.Uint64("seed", 0, "of everything random; 0: another one each time")
+	results = flag.String("results", "", "folder with results.json and RESULTS.md, to write what was found to")
+)
+
+// full is how many cuts make a full run.
+const full = 1000
+
+func TestMain(m *testing.M) {
+	_ = flag.Set("test.parallel", "8") // boards wait most of the time
+	flag.Parse()
+	if *seed == 0 {
+		*seed = uint64(time.Now().UnixNano())
+	}
+	fmt.Printf("fault lab: -seed=%d -cuts=%d\n", *seed, *cuts)
+	status := m.Run()
+	if len(found.classes) > 0 {
+		fmt.Print(found.table())
+	}
+	switch {
+	case status != 0:
+		fmt.Printf("not everything held; the same again: -args -seed=%d -cuts=%d\n", *seed, *cuts)
+	case *results != "":
+		if err := found.write(*results); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			status = 1
+		}
+	}
+	os.Exit(status)
+}
+
+// random gives numbers of its own to each place that asks under a name, the same for the same seed.
+func random(name string) *rand.Rand {
+	var key [32]byte
+	binary.LittleEndian.PutUint64(key[:], *seed)
+	copy(key[8:], name)
+	return rand.New(rand.NewChaCha8(key))
+}
+
+// The sketches that boards run here, built as the farm builds them: with the agent, and without a line for it.
+const (
+	good = `
+void setup() { Serial.println("hello"); }
+void loop() {}`
+	crashes = `
+void setup() {}
+void loop() { abort(); }`
+	crashesLater = `
+void setup() { delay(800); *(volatile int *)0 = 1; }
+void loop() {}`
+	exhausts = `
+char *volatile kept;
+void setup() {}
+void loop() { for (;;) kept = new char[1000]; }`
+	hangs = `
+void setup() { FlotaOTA.onSelfTest([] { for (;;) delay(1000); return true; }); }
+void loop() {}`
+	fails = `
+void setup() { FlotaOTA.onSelfTest([] { return false; }); }
+void loop() {}`
+	restarts = `
+void setup() {}
+void loop() { ESP.restart(); }`
+	busy = `
+void setup() {}
+void loop() { for (;;) {} }`
+	vetoes = `
+void setup() { FlotaOTA.onOffer([](const FlotaUpdate &) { return false; }); }
+void loop() {}`
+)
+
+// builds counts the images that were made.
+var builds atomic.Int64
+
+// build makes an image that is like no other.
+func build(t testing.TB, text string) []byte {
+	t.Helper()
+	return another(t, chiptest.Sketch(t, text))
+}
+
+// another is an image of the same program that differs from it: nobody minds what follows an executable.
+func another(t testing.TB, image []byte) []byte {
+	t.Helper()
+	executable, _, err := chip.ParseImage(image)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return chip.MakeImage(fmt.Appendf(slices.Clone(executable), "build %d", builds.Add(1)))
+}
+
+// rig is a board that runs its first image, a server that it knows, and a witness who is neither.
+type rig struct {
+	*chiptest.Bench
+	*chiptest.Server
+	t     testing.TB
+	class string
+	p     deviceproto.Provision
+	first []byte
+	hurry int
+
+	mu      sync.Mutex
+	allowed map[string]bool // digests of images that this board may start
+	number  int64
+	ended   time.Time // of the fault
+	starts  int
+	lost    int          // power cuts by CutAfter
+	writes  []chip.Event // while somebody asks for them
+	hook    func(chip.Event)
+}
+
+// hurry is how much faster than the world's an agent's time goes here, where a test wants nothing else.
+const hurry = 50
+
+// newRig makes one, without power yet.
+func newRig(t testing.TB, class string, change ...func(*chip.Config)) *rig {
+	t.Helper()
+	return newRigOf(t, class, build(t, good), change...)
+}
+
+func newRigOf(t testing.TB, class string, first []byte, change ...func(*chip.Config)) *rig {
+	t.Helper()
+	return newRigAt(t, class, chiptest.NewServer(t), first, change...)
+}
+
+func newRigAt(t testing.TB, class string, server *chiptest.Server, first []byte, change ...func(*chip.Config)) *rig {
+	t.Helper()
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Logf("again: go test -count=1 -run '^%s$' ./firmware/faultlab -args -seed=%d -cuts=%d",
+				strings.ReplaceAll(t.Name(), "/", "$/^"), *seed, *cuts)
+		}
+	})
+	r := &rig{t: t, class: class, Server: server, first: first, allowed: map[string]bool{}}
+	dir := t.TempDir()
+	if err := chip.Create(dir, chip.Fuses{}, chip.FirstFlash(r.first)...); err != nil {
+		t.Fatal(err)
+	}
+	r.may(r.first)
+	r.p = r.Enrol("bot_001")
+	chiptest.Given(t, dir, r.p)
+	r.open(dir, hurry, change...)
+	return r
+}
+
+// open takes the board in hand.
+func (r *rig) open(dir string, hurry int, change ...func(*chip.Config)) {
+	r.t.Helper()
+	r.hurry = hurry
+	r.Bench = chiptest.OpenBench(r.t, dir, append([]func(*chip.Config){func(c *chip.Config) {
+		c.Hurry = hurry
+		c.Start = chip.Direct{Memory: 64 << 20}.Start
+		told := c.Event
+		c.Event = func(e chip.Event) {
+			r.witness(dir, e)
+			if e.Kind != chip.Written {
+				told(e)
+			}
+		}
+	}}, change...)...)
+}
+
+// pace is a power cut, after which the agent's time goes at another speed.
+func (r *rig) pace(hurry int) {
+	r.t.Helper()
+	if err := r.Bench.Close(); err != nil {
+		r.t.Fatal(err)
+	}
+	r.open(r.Dir, hurry)
+	r.On()
+}
+
+// on gives power and waits until the board has found its server.
+func (r *rig) on() *rig {
+	r.t.Helper()
+	r.On()
+	r.polled(1)
+	return r
+}
+
+// polled waits for more polls.
+func (r *rig) polled(more int) {
+	r.t.Helper()
+	before := len(r.Polls())
+	r.Server.Until("poll", func() bool { return len(r.Polls()) >= before+more })
+}
+
+// witness looks at what is started, in the flash and not in what anybody says of it.
+func (r *rig) witness(dir string, e chip.Event) {
+	var digest string
+	var err error
+	if e.Kind == chip.Started {
+		digest, err = startedImage(dir, e.Slot)
+	}
+	r.mu.Lock()
+	ok, hook := r.allowed[digest], r.hook
+	switch {
+	case e.Kind == chip.Started:
+		r.starts++
+	case e.Kind == chip.Stopped && e.Exit.Signal == 0 && e.Exit.Status == 99:
+		r.lost++
+		r.ended = time.Now()
+	case e.Kind == chip.Written:
+		r.writes = append(r.writes, e)
+	}
+	r.mu.Unlock()
+	switch {
+	case e.Kind == chip.Started && (err != nil || !ok):
+		found.unverified(r.class)
+		r.t.Errorf("start %d: %s was started with an image that nobody signed for this board (%s %v)", e.Start, e.Slot, digest, err)
+	case e.Kind == chip.Waiting:
+		found.brick(r.class)
+		r.t.Errorf("start %d: there is no image left that starts: %v", e.Start, e.Err)
+	}
+	if hook != nil {
+		hook(e)
+	}
+}
+
+// when calls something with each event from now on, before what follows from it happens.
+func (r *rig) when(hook func(chip.Event)) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.hook = hook
+}
+
+// once calls something at the first event that is so.
+func (r *rig) once(so func(chip.Event) bool, do func(chip.Event)) {
+	done := false
+	r.when(func(e chip.Event) {
+		if !done && so(e) {
+			done = true
+			do(e)
+		}
+	})
+}
+
+// restarting is the moment between what an agent did and the start that it asked for.
+func restarting(e chip.Event) bool {
+	return e.Kind == chip.Stopped && e.Exit.Signal == 0 && e.Exit.Status == 64
+}
+
+// startOf is the start of a slot.
+func startOf(slot string) func(chip.Event) bool {
+	return func(e chip.Event) bool { return e.Kind == chip.Started && e.Slot == slot }
+}
+
+// counted is how many starts and power cuts there were.
+func (r *rig) counted() (starts, lost int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.starts, r.lost
+}
+
+// started waits for more starts.
+func (r *rig) started(more int) {
+	r.t.Helper()
+	before, _ := r.counted()
+	r.Bench.Until("start", func() bool { now, _ := r.counted(); return now >= before+more })
+}
+
+var slotOffset = map[string]int64{"app0": 0x10000, "app1": 0x150000}
+
+// other is the slot that does not run.
+func (r *rig) other() string {
+	if r.State().Slot == "app0" {
+		return "app1"
+	}
+	return "app0"
+}
+
+// startedImage is the digest of the image in a slot, as a file.
+func startedImage(dir, slot string) (string, error) {
+	flash, err := os.Open(filepath.Join(dir, "flash.bin"))
+	if err != nil {
+		return "", err
+	}
+	defer flash.Close()
+	all := make([]byte, chip.SlotSize)
+	if _, err := flash.ReadAt(all, slotOffset[slot]); err != nil {
+		return "", err
+	}
+	size := (32+int64(binary.LittleEndian.Uint32(all[28:])))/16*16 + 16 + 32 // ../virtual/README.md
+	if size > int64(len(all)) {
+		return "", fmt.Errorf("an image of %d bytes", size)
+	}
+	return chiptest.Digest(all[:size]), nil
+}
+
+// next is the number of the next deployment.
+func (r *rig) next() int64 {
+	r.number++
+	return r.number
+}
+
+// offer makes an image what the board should have; it may start it.
+func (r *rig) offer(image []byte, change ...func(*deviceproto.Statement)) int64 {
+	r.t.Helper()
+	r.may(image)
+	n := r.next()
+	r.Want(r.p, n, image, change...)
+	return n
+}
+
+func (r *rig) may(image []byte) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.allowed[chiptest.Digest(image)] = true
+}
+
+// over says that the fault has ended: the board must recover from now on, without help.
+func (r *rig) over() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.ended = time.Now()
+}
+
+// recovers waits until a good image that was offered, now or before as n > 0, runs and is
+// confirmed, and counts how long that took in the agent's own time.
+func (r *rig) recovers(n int64) {
+	r.t.Helper()
+	if n == 0 {
+		n = r.offer(another(r.t, r.first))
+	}
+	r.says(n, deviceproto.Confirmed)
+	r.recovered()
+}
+
+func (r *rig) recovered() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	found.recovered(r.class, time.Since(r.ended)*time.Duration(r.hurry))
+}
+
+// said tells whether the board reported a state, and why.
+func (r *rig) said(n int64, state deviceproto.State) (reason deviceproto.Reason, ok bool) {
+	reports := r.Reports()
+	for i := len(reports) - 1; i >= 0; i-- {
+		if reports[i].Deployment == n && reports[i].State == state {
+			return reports[i].Reason, true
+		}
+	}
+	return "", false
+}
+
+// says waits for a report, and fails the test at once where the board says the contrary.
+func (r *rig) says(n int64, state deviceproto.State) (reason deviceproto.Reason) {
+	r.t.Helper()
+	contrary := map[deviceproto.State][]deviceproto.State{
+		deviceproto.Confirmed:  {deviceproto.RolledBack, deviceproto.Failed},
+		deviceproto.Failed:     {deviceproto.Applied, deviceproto.Confirmed},
+		deviceproto.RolledBack: {deviceproto.Confirmed},
+	}[state]
+	ok := false
+	done := r.Within(chiptest.Patience, func() bool {
+		for _, other := range contrary {
+			if why, so := r.said(n, other); so {
+				r.t.Fatalf("deployment %d is %s %s, and should be %s; it said %q", n, other, why, state, r.Said(r.p))
+			}
+		}
+		reason, ok = r.said(n, state)
+		return ok
+	})
+	if !done {
+		r.UntilSaid(r.p, fmt.Sprintf("%d %s", n, state)) // it tells all that it knows
+	}
+	return reason
+}
+
+// never fails the test where the board ever reported one of these states.
+func (r *rig) never(states ...deviceproto.State) {
+	r.t.Helper()
+	for _, report := range r.Reports() {
+		if slices.Contains(states, report.State) {
+			r.t.Errorf("deployment %d was %s %s: %q", report.Deployment, report.State, report.Reason, r.Said(r.p))
+		}
+	}
+}
+
+// runs checks what runs now.
+func (r *rig) runs(image []byte) {
+	r.t.Helper()
+	digest, err := startedImage(r.Dir, r.State().Slot)
+	if err != nil || digest != chiptest.Digest(image) {
+		r.t.Errorf("%s runs %s, %v", r.State().Slot, digest, err)
+	}
+}
