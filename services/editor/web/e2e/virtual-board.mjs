@@ -76,6 +76,7 @@ export function virtualBoard(step, at) {
     await beats(page, 20)
     const numbers = (await serial(page).innerText()).match(/beat \d+/g).map((text) => Number(text.slice(5)))
     numbers.forEach((n, i) => assert.equal(n, numbers[0] + i, `beats ${numbers.join(' ')}`))
+    assert.equal(await page.getByRole('button', { name: 'To the end' }).count(), 0, 'it does not follow the end')
   })
 
   step('an input is wired, and the button pressed', async () => {
