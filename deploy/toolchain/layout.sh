@@ -26,7 +26,7 @@ inputs() {
   sha256sum <"$cli"
   dpkg-query -W gcc-avr avr-libc binutils-avr arduino-core-avr arduino-ctags g++-12 gcc g++ libc6-dev libmbedtls-dev binutils python3 2>/dev/null || true
   cd "$firmware"
-  find virtual esp32 ${fixture:+fixture} -type f -print0 | sort -z | xargs -0 sha256sum
+  find virtual esp32 ${fixture:+fixture} -type f -not -path 'virtual/sketches/*' -not -path 'esp32/test/*' -not -path '*/examples/*' -print0 | sort -z | xargs -0 sha256sum
   cd "$here"
   sha256sum layout.sh prewarm.txt micropython-boards.txt
   for installed in "$cores"/packages/*/hardware/*/*; do echo "${installed#"$cores"}"; done
@@ -78,6 +78,7 @@ compiler.c.extra_flags={flota.date}
 compiler.cpp.extra_flags={flota.date} -DDECIMAL_DIG=__DECIMAL_DIG__
 PLATFORM
 cp -a "$firmware/virtual" user/hardware/flota/virtual
+rm -rf user/hardware/flota/virtual/sketches
 g++ -O2 -static -o user/hardware/flota/virtual/tools/esp_image "$firmware/virtual/tools/esp_image.cpp"
 if [ "$fixture" ]; then
   mkdir user/hardware/fixture
