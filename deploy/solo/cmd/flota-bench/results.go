@@ -39,6 +39,16 @@ var figures = []struct{ key, title, goal string }{
 	{"durability.publish.vs_default", "JetStream publishes per second with every message on disk, against the default", "recorded"},
 	{"fleet.update1000.s", "1,000 simulated devices (1 s poll) told of a release → all confirmed", "recorded, none lost"},
 	{"loop.edit_to_running.s", "save → compiled → installed → confirmed on a simulated device (1 s poll)", "≤ 5"},
+	{"virtual.edit_to_running.s", "save → compiled → installed → confirmed on a virtual board that runs it (1 s poll)", "≤ 3"},
+	{"virtual.sketches", "ordinary ESP32 sketches that compile and run", "≥ 20"},
+	{"poll.bytes", "a poll with nothing new, request and answer", "recorded"},
+	{"update.overhead.bytes", "an update, all bytes but the image's", "recorded"},
+	{"esp32.heap.kib", "memory of the agent at its peak, above TLS", "≤ 8"},
+	{"esp32.stack.kib", "stack of its task, without TLS", "recorded"},
+	{"esp32.flash_cost.kib", "flash that the agent adds to a sketch", "recorded where a core is installed"},
+	{"faultlab.esp32.cuts", "power cuts made", "≥ 1000"},
+	{"faultlab.esp32.bricks", "boards that did not come back", "0"},
+	{"faultlab.esp32.unverified_boots", "starts of an image that nobody signed", "0"},
 }
 
 // results are the figures of this run over those of earlier ones.
