@@ -32,6 +32,15 @@ func (c *Client) Events(ctx context.Context, build, after string, f func(Event) 
 	if after != "" {
 		query.Set("after", after)
 	}
+	return c.listen(ctx, query, f)
+}
+
+// BoardEvents is Events from now on, with the serial port of a virtual board.
+func (c *Client) BoardEvents(ctx context.Context, board string, f func(Event) error) error {
+	return c.listen(ctx, url.Values{"board": {board}}, f)
+}
+
+func (c *Client) listen(ctx context.Context, query url.Values, f func(Event) error) error {
 	answer, err := c.send(ctx, http.MethodGet, editorPrefix+"/events?"+query.Encode(), nil)
 	if err != nil {
 		return err
