@@ -3,10 +3,18 @@ package chip_test
 import (
 	"bytes"
 	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
 	"crypto/md5"
+	"crypto/rand"
+	"crypto/x509"
+	"crypto/x509/pkix"
 	"encoding/hex"
+	"encoding/pem"
 	"fmt"
 	"io"
+	"log"
+	"math/big"
 	"mime/multipart"
 	"net"
 	"net/http"
@@ -15,6 +23,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -54,7 +63,8 @@ func TestSketches(t *testing.T) {
 			})
 		}
 	})
-	t.Logf("virtual.sketches: %d, compiled %d, ran as expected %d", len(found), compiled.Load(), ran.Load())
+	t.Logf("of %d sketches %d compiled", len(found), compiled.Load())
+	t.Logf("virtual.sketches=%d", ran.Load())
 }
 
 // The same sketch gives the same bytes, wherever and whenever it is compiled.
@@ -123,7 +133,11 @@ type stage struct {
 	pins   int // in the events
 	starts int
 	served map[string]http.HandlerFunc // by host:port and URI
+	tls    *httptest.Server
 }
+
+// before are the words about what is there before the board has power.
+var before = []string{"serve", "tls", "ca", "stranger", "image"}
 
 // play does what a script says, line by line.
 func play(t *testing.T, image []byte, script string) {
@@ -134,7 +148,7 @@ func play(t *testing.T, image []byte, script string) {
 	on, ended := false, false
 	for i, line := range strings.Split(strings.TrimRight(script, "\n"), "\n") {
 		word, rest, _ := strings.Cut(line, " ")
-		if word != "serve" && word != "image" && !on {
+		if !slices.Contains(before, word) && !on {
 			s.On()
 			on = true
 		}
@@ -162,12 +176,17 @@ func play(t *testing.T, image []byte, script string) {
 			s.Until("deep sleep", func() bool { return s.State().Phase == chip.PhaseSleeping })
 		case "get", "post", "upload":
 			s.ask(word, rest)
-		case "serve":
+		case "serve", "tls":
 			f := strings.SplitN(rest, " ", 4)
-			s.served[f[0]+f[1]] = func(w http.ResponseWriter, _ *http.Request) {
-				w.Header().Set("Content-Type", f[2])
-				_, _ = io.WriteString(w, f[3])
+			body := f[3]
+			if size, err := strconv.Atoi(strings.TrimPrefix(body, "*")); err == nil {
+				body = strings.Repeat("x", size)
 			}
+			s.serve(f[0]+f[1], f[2], body)
+		case "ca":
+			s.certificate(rest, s.tls.Certificate().Raw)
+		case "stranger":
+			s.certificate(rest, stranger(t))
 		case "image":
 			s.offer(strings.ReplaceAll(rest, " ", ""), image)
 		case "end":
@@ -234,9 +253,11 @@ func (s *stage) pin(text string) {
 
 // openNetwork is the world that the board sees: what the script serves, everything else is refused.
 func (s *stage) openNetwork() {
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	answer := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		host := r.Host
-		if !strings.Contains(host, ":") {
+		if !strings.Contains(host, ":") && r.TLS != nil {
+			host += ":443"
+		} else if !strings.Contains(host, ":") {
 			host += ":80"
 		}
 		if serve := s.served[host+r.URL.RequestURI()]; serve != nil {
@@ -244,8 +265,14 @@ func (s *stage) openNetwork() {
 			return
 		}
 		http.NotFound(w, r)
-	}))
-	s.t.Cleanup(server.Close)
+	})
+	plain := httptest.NewServer(answer)
+	s.t.Cleanup(plain.Close)
+	// Its certificate is for example.com and signs itself.
+	s.tls = httptest.NewUnstartedServer(answer)
+	s.tls.Config.ErrorLog = log.New(io.Discard, "", 0)
+	s.tls.StartTLS()
+	s.t.Cleanup(s.tls.Close)
 	listener, err := net.Listen("unix", filepath.Join(s.Dir, "net", "out"))
 	if err != nil {
 		s.t.Fatal(err)
@@ -253,6 +280,10 @@ func (s *stage) openNetwork() {
 	proxy := chip.Proxy{Dial: func(ctx context.Context, host string, port int) (net.Conn, error) {
 		for name := range s.served {
 			if strings.HasPrefix(name, fmt.Sprintf("%s:%d/", host, port)) {
+				server := plain
+				if port == 443 {
+					server = s.tls
+				}
 				return new(net.Dialer).DialContext(ctx, "tcp", server.Listener.Addr().String())
 			}
 		}
@@ -267,6 +298,33 @@ func (s *stage) openNetwork() {
 			s.t.Error(err)
 		}
 	})
+}
+
+func (s *stage) serve(where, kind, body string) {
+	s.served[where] = func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", kind)
+		_, _ = io.WriteString(w, body)
+	}
+}
+
+func (s *stage) certificate(where string, der []byte) {
+	s.serve(strings.ReplaceAll(where, " ", ""), "application/x-pem-file", string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})))
+}
+
+// stranger is a certificate that signed nothing but itself, in the same name.
+func stranger(t *testing.T) []byte {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	about := x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "example.com"}, DNSNames: []string{"example.com"}, IsCA: true, BasicConstraintsValid: true,
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour)}
+	der, err := x509.CreateCertificate(rand.Reader, &about, &about, key.Public(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return der
 }
 
 // offer serves the image itself as arduino-esp32's HTTPUpdate wants it: 304 to the board that runs it from the other slot.

@@ -1,6 +1,7 @@
 #define uS_TO_S_FACTOR 1000000ULL
 
 RTC_DATA_ATTR int bootCount = 0;
+RTC_DATA_ATTR const char *lastWords = "nothing yet";
 int ordinary = 0;
 
 void print_wakeup_reason() {
@@ -20,7 +21,9 @@ void setup() {
   Serial.begin(115200);
   ++bootCount;
   Serial.printf("Boot number: %d, ordinary %d\n", bootCount, ++ordinary);
+  Serial.printf("last words: %s\n", lastWords);
   print_wakeup_reason();
+  lastWords = bootCount == 1 ? "after the first" : "after another";
   if (bootCount == 1) {
     esp_sleep_enable_timer_wakeup(uS_TO_S_FACTOR / 5);
   } else if (bootCount == 2) {

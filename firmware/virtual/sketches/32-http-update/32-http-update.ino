@@ -19,6 +19,8 @@ void setup() {
       break;
     case HTTP_UPDATE_NO_UPDATES:
       Serial.println("no update");
+      if (httpUpdate.update(client, "http://updates.example/page.html") == HTTP_UPDATE_FAILED)
+        Serial.printf("failed: %s\n", httpUpdate.getLastErrorString().c_str());
       break;
     case HTTP_UPDATE_OK:
       Serial.println("not reached");

@@ -4,6 +4,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 
 typedef int BaseType_t;
 typedef unsigned int UBaseType_t;
@@ -69,6 +70,8 @@ size_t xPortGetMinimumEverFreeHeapSize(void);
 void *pvPortMalloc(size_t size);
 void vPortFree(void *block);
 
+#define configASSERT(x) ((x) ? (void)0 : abort())
+#define portBASE_TYPE BaseType_t
 #define portYIELD_FROM_ISR(...) ((void)0)
 #define portYIELD() vTaskYield()
 #define taskYIELD() vTaskYield()
