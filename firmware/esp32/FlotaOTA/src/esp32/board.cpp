@@ -4,6 +4,7 @@
 
 #include <Arduino.h>
 #include <WiFi.h>
+#include <driver/gpio.h>
 #include <esp_attr.h>
 #include <esp_heap_caps.h>
 #include <esp_system.h>
@@ -28,7 +29,7 @@
 #endif
 
 extern "C" __attribute__((weak)) int flota_button_pin() { return FLOTA_BOOT_BUTTON; }
-extern "C" __attribute__((weak)) int flota_led_pin() { return -1; }
+extern "C" __attribute__((weak)) void flota_led(bool on);
 
 namespace flota {
 
@@ -109,15 +110,20 @@ void EspBoard::watch() {
 bool EspBoard::pressed() {
   int pin = flota_button_pin();
   if (pin < 0) return false;
-  if (!button_ready_ && pin != FLOTA_BOOT_BUTTON) pinMode(uint8_t(pin), INPUT_PULLUP);
+  if (!button_ready_ && pin != FLOTA_BOOT_BUTTON) {
+    gpio_config_t config = {};
+    config.pin_bit_mask = 1ULL << pin;
+    config.mode = GPIO_MODE_INPUT;
+    config.pull_up_en = GPIO_PULLUP_ENABLE;
+    gpio_config(&config);
+  }
   button_ready_ = true;
   return button_.step(gpio_get_level(gpio_num_t(pin)) == 0, millis());
 }
 
 void EspBoard::light(Light light) {
   light_ = light;
-  if (blinker_ != nullptr || flota_led_pin() < 0) return;
-  pinMode(uint8_t(flota_led_pin()), OUTPUT);
+  if (blinker_ != nullptr || flota_led == nullptr) return;
   esp_timer_create_args_t args = {};
   args.callback = [](void *self) { static_cast<EspBoard *>(self)->blink(); };
   args.arg = this;
@@ -125,10 +131,9 @@ void EspBoard::light(Light light) {
   if (esp_timer_create(&args, &blinker_) == ESP_OK) esp_timer_start_periodic(blinker_, kPhaseStep * 1000);
 }
 
-// digitalWrite knows RGB LEDs, too, where LED_BUILTIN is one.
 void EspBoard::blink() {
   bool on = lit(light_, step_++);
-  if (on != lit_) digitalWrite(uint8_t(flota_led_pin()), on ? HIGH : LOW);
+  if (on != lit_) flota_led(on);
   lit_ = on;
 }
 

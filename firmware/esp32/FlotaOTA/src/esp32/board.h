@@ -8,15 +8,15 @@
 
 #include "phases.h"
 
-// The pins of trigger button and status LED; a sketch may define its own:
+// The trigger button and the status LED; a sketch may define its own:
 //
 //   extern "C" int flota_button_pin() { return 4; }  // to ground; -1: none
-//   extern "C" int flota_led_pin() { return LED_BUILTIN; }
+//   extern "C" void flota_led(bool on) { digitalWrite(LED_BUILTIN, on); }
 //
 // Otherwise the button is the board's BOOT button, which is GPIO0 on ESP32, S2 and S3, and
 // there is no LED, since most sketches have a use for it themselves.
 extern "C" int flota_button_pin();
-extern "C" int flota_led_pin();
+extern "C" void flota_led(bool on);
 
 namespace flota {
 
