@@ -29,7 +29,7 @@ func TestInABrowser(t *testing.T) {
 	s := startFresh(t, solotest.SoloOptions{Toolchain: toolchain(t)})
 	env := []string{
 		"FLOTA_E2E_URL=" + s.URL, "FLOTA_E2E_SETUP_TOKEN=" + s.SetupToken(), "FLOTA_E2E_CHROMIUM=" + chromium,
-		"FLOTA_E2E_SIMULATOR=" + binary(t, "flota-simulator"),
+		"FLOTA_E2E_SIMULATOR=" + binary(t, "flota-simulator"), "FLOTA_E2E_BOARDS=yes",
 	}
 	scenarios(t, append(env, "FLOTA_E2E_SHOTS="+shots))
 	_, err = s.Stop(within(t, drainTime))
