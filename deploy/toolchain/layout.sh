@@ -130,14 +130,12 @@ own FlotaOTA
   mv "$new/own/libFlotaOTA.a" libraries/FlotaOTA
   echo 'compiler.libraries.ldflags="{runtime.platform.path}/libraries/FlotaOTA/libFlotaOTA.a"' >platform.local.txt
 )
-if [ -e "$firmware/esp32/base/base.ino" ]; then
 echo "  compiling the base firmware for the virtual board …" >&2
 rm -rf own/sketch own/cache/sketches
 cp -a "$firmware/esp32/base" own/sketch
 mv own/sketch/base.ino own/sketch/sketch.ino
 own "the base firmware"
 cp own/cache/sketches/*/sketch.ino.bin base/flota-virtual-esp32.bin
-fi
 rm -rf own
 
 # A compiled core is taken only while it is younger than every file of its platform.
