@@ -139,25 +139,24 @@ func (h *hand) tell() {
 	var saved time.Time
 	pause := time.NewTimer(0)
 	<-pause.C
-	held := false
+	held := 0
 	for {
 		select {
 		case <-h.stop:
-			h.speak(false)
+			h.speak(maxPending)
 			h.save()
 			return
 		case <-h.wake:
 		case <-pause.C:
 		}
-		// A character that has come by half waits for its other half, once.
-		held = h.speak(!held)
+		held = h.speak(held)
 		h.show()
 		left := saveEvery - time.Since(saved)
 		if left <= 0 {
 			h.save()
 			saved = time.Now()
 		}
-		if held || h.unsaved() {
+		if held > 0 || h.unsaved() {
 			pause.Reset(tellEvery)
 		}
 		select {
@@ -167,17 +166,18 @@ func (h *hand) tell() {
 	}
 }
 
-// speak tells what the board wrote; with wait it holds back a character that has come
-// by half, and reports that it did.
-func (h *hand) speak(wait bool) (held bool) {
+// speak tells what the board wrote, and reports how many bytes it holds back: a
+// character that has come by half waits for its other half, as long as anything
+// comes. It is told what it held back the last time.
+func (h *hand) speak(before int) (held int) {
 	h.mu.Lock()
 	cut := len(h.pending)
-	if wait {
+	if cut > before {
 		cut = whole(h.pending)
 	}
 	data := slices.Clone(h.pending[:cut])
 	h.pending = append(h.pending[:0], h.pending[cut:]...)
-	held = len(h.pending) > 0
+	held = len(h.pending)
 	var offset int64
 	var ok bool
 	if len(data) > 0 {
@@ -189,7 +189,10 @@ func (h *hand) speak(wait bool) (held bool) {
 		return held
 	}
 	for len(data) > 0 {
-		n := whole(data[:min(len(data), MaxChunk)])
+		n := min(len(data), MaxChunk)
+		if n < len(data) {
+			n = whole(data[:n])
+		}
 		ctx, cancel := context.WithTimeout(context.Background(), tellWithin)
 		err := h.service.Audience.Serial(ctx, board, offset, data[:n])
 		cancel()
@@ -212,12 +215,11 @@ func (h *hand) keep(data []byte) int64 {
 	return offset
 }
 
-// whole is the length of data without a character at its end that is not whole; all
-// of it where there is nothing else.
+// whole is the length of data without a character at its end that is not whole.
 func whole(data []byte) int {
 	for i := len(data) - 1; i >= 0 && i >= len(data)-utf8.UTFMax; i-- {
 		if utf8.RuneStart(data[i]) {
-			if !utf8.FullRune(data[i:]) && i > 0 {
+			if !utf8.FullRune(data[i:]) {
 				return i
 			}
 			break

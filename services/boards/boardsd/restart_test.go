@@ -191,3 +191,34 @@ func TestNotHere(t *testing.T) {
 		})
 	}
 }
+
+// Boards go on while the bus is away, and what they wrote meanwhile is there; pages
+// hear again when it is back.
+func TestTheBusIsAway(t *testing.T) {
+	in := install(t)
+	in.start()
+	ada := in.as(identity.Maintainer)
+	b := ada.create("b").ID
+	ada.run(b, "true")
+	in.nats.Stop()
+	begin := time.Now()
+	if got := ada.run(b, `i=0; while [ $i -lt 2000 ]; do echo "line $i"; i=$((i+1)); done | tail -1; echo pin 4 out 1 >&3`); got != "line 1999" {
+		t.Errorf("%q", got)
+	}
+	t.Logf("it took %s", time.Since(begin))
+	in.nats.Start()
+	in.eventually("connection", func() bool { return in.editor.Ready(t.Context()) == nil })
+	h := in.listen()
+	ada.run(b, "echo back")
+	in.eventually("news", func() bool {
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		return len(h.serial) > 0
+	})
+	ada.run(b, "echo pin 4 out 0 >&3")
+	in.eventually("change", func() bool {
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		return len(h.changes) > 0
+	})
+}
