@@ -47,7 +47,8 @@ func TestMain(m *testing.M) {
 
 // binaries builds the product's commands, once in a run.
 var binaries = sync.OnceValues(func() (solotest.Binaries, error) {
-	return solotest.BuildBinaries(context.Background(), scratch, "./deploy/solo/cmd/flota-solo", "./firmware/simulator/cmd/flota-simulator")
+	return solotest.BuildBinaries(context.Background(), scratch, "./deploy/solo/cmd/flota-solo", "./firmware/simulator/cmd/flota-simulator",
+		"./firmware/chip/cmd/flota-board", "./firmware/provision/cmd/flota-provision")
 })
 
 func binary(t testing.TB, name string) string {

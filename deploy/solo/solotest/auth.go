@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/flota/flota/pkg/deviceproto"
 	authapi "github.com/flota/flota/services/auth/httpapi"
 )
 
@@ -104,4 +105,25 @@ func (c *Client) RotateKey(ctx context.Context, device string) (string, error) {
 	var made struct{ Key string }
 	err := c.Do(ctx, http.MethodPost, authPrefix+"/products/"+word(device)+"/key", nil, &made)
 	return made.Key, err
+}
+
+// SetWiFi enters the Wi-Fi networks of a device.
+func (c *Client) SetWiFi(ctx context.Context, device string, networks ...deviceproto.Network) error {
+	wanted := authapi.NewWiFi{Networks: make([]authapi.NewNetwork, len(networks))}
+	for i, n := range networks {
+		wanted.Networks[i] = authapi.NewNetwork{Ssid: n.SSID, Password: &n.Password}
+	}
+	return c.Do(ctx, http.MethodPut, authPrefix+"/products/"+word(device)+"/wifi", wanted, nil)
+}
+
+// HandOut makes the file that a device is given over the cable, as its page does:
+// with a new key, and the Wi-Fi that was entered.
+func (c *Client) HandOut(ctx context.Context, device, board string) (p deviceproto.Provision, err error) {
+	keys, err := c.SigningKeys(ctx)
+	if err != nil {
+		return p, err
+	}
+	err = c.Do(ctx, http.MethodPost, authPrefix+"/products/"+word(device)+"/provisioning", nil, &p)
+	p.Server, p.Keys, p.Board = c.DeviceOrigin, keys, board
+	return p, err
 }
