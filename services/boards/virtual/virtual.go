@@ -14,6 +14,7 @@ import (
 	"strconv"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"go.uber.org/zap"
@@ -45,28 +46,34 @@ type Options struct {
 // Workshop implements boards.Hardware. Close it when every machine is closed.
 type Workshop struct {
 	Options
-	sockets string // short: the path of a socket has 108 bytes
+	held    *os.File // locked while the workshop is open
+	sockets string   // short: the path of a socket has 108 bytes
 	next    atomic.Int64
 }
 
-// New returns a workshop.
-func New(o Options) (*Workshop, error) {
+// New returns a workshop. It is an error where another process has the folder.
+func New(o Options) (_ *Workshop, err error) {
 	if err := os.MkdirAll(o.Dir, 0o700); err != nil {
 		return nil, err
 	}
-	var err error
-	if o.Dir, err = filepath.Abs(o.Dir); err != nil {
+	w := &Workshop{Options: o}
+	if w.Dir, err = filepath.Abs(o.Dir); err != nil {
 		return nil, err
 	}
-	sockets, err := os.MkdirTemp("", "flota-boards-")
-	if err != nil {
+	if w.held, err = os.OpenFile(filepath.Join(w.Dir, ".lock"), os.O_RDWR|os.O_CREATE, 0o600); err != nil {
 		return nil, err
 	}
-	return &Workshop{Options: o, sockets: sockets}, nil
+	if err := syscall.Flock(int(w.held.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		return nil, errors.Join(fmt.Errorf("another process has the virtual boards in %s: %w", w.Dir, err), w.held.Close())
+	}
+	if w.sockets, err = os.MkdirTemp("", "flota-boards-"); err != nil {
+		return nil, errors.Join(err, w.held.Close())
+	}
+	return w, nil
 }
 
 // Close removes what is left.
-func (w *Workshop) Close() error { return os.RemoveAll(w.sockets) }
+func (w *Workshop) Close() error { return errors.Join(os.RemoveAll(w.sockets), w.held.Close()) }
 
 // Offers implements boards.Hardware.
 func (w *Workshop) Offers() []string { return w.Options.Offers }

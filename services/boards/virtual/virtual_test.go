@@ -179,6 +179,14 @@ func (b *board) reset() {
 	}
 }
 
+// Two processes do not have the same boards in hand.
+func TestOneWorkshop(t *testing.T) {
+	b := newBench(t)
+	if _, err := virtual.New(virtual.Options{Dir: b.shop.Dir}); err == nil || !strings.Contains(err.Error(), "another process") {
+		t.Error(err)
+	}
+}
+
 // What a sketch finds, and what it may change of it.
 func TestWhatASketchSees(t *testing.T) {
 	b := newBench(t).board(ids[0])
