@@ -211,7 +211,7 @@ TEST_CASE("statements that are refused: reported, decided, nothing is touched") 
   };
   for (const Row &row :
        {Row{"signature", [](auto &d) { d.signer = &test::new_key(); }, 0},
-        Row{"format", [](auto &d) { d.format = 2; }, 7}, Row{"format", [](auto &d) { d.kind = "filesystem"; }, 7},
+        Row{"format", [](auto &d) { d.format = 2; }, 7}, Row{"too_large", [](auto &d) { d.kind = "filesystem"; }, 7},
         Row{"format", [](auto &d) { d.kind = "index"; }, 7}, Row{"target", [](auto &d) { d.device = "dev2"; }, 7},
         Row{"target", [](auto &d) { d.workspace = "ws2"; }, 7},
         Row{"board", [](auto &d) { d.board = "flota:virtual:esp32:x=1"; }, 7},

@@ -225,23 +225,7 @@ bool member_of(char *groups, size_t size, Text name) {
   return json.finish() && found;
 }
 
-// installable tells whether this device can install such parts at all.
-bool installable(const Statement &s, const Room &room) {
-  for (uint8_t i = 0; i < s.count; i++) {
-    switch (s.parts[i].kind) {
-      case Part::Kind::app:
-        if (room.slot < 0) return false;
-        break;
-      case Part::Kind::filesystem:
-        if (room.filesystem < 0) return false;
-        break;
-      default:
-        if (room.files < 0) return false;
-    }
-  }
-  return true;
-}
-
+// fits tells whether there is room; for what the device has no such thing, there is none, be it empty.
 bool fits(const Statement &s, const Room &room) {
   int64_t files = 0;
   for (uint8_t i = 0; i < s.count; i++) {
@@ -349,8 +333,7 @@ Reason check(Crypto &crypto, const Offer &offer, const Knowledge &device, Statem
   if (by < 0) return Reason::signature;
   const uint8_t *signed_by = device.keys->key[by];
   Reader reader(crypto, offer.payload, offer.payload_size, s);
-  bool form = reader.read() && offer.payload_size <= kMaxPayload;
-  if (!form || !installable(*s, device.room)) return Reason::format;
+  if (!reader.read() || offer.payload_size > kMaxPayload) return Reason::format;
   if (reader.has_key && memcmp(reader.new_key, signed_by, kPoint) == 0) return Reason::format;
   bool target = reader.target_group.empty() ? reader.target_device == device.device
                                             : member_of(device.groups, device.groups_size, reader.target_group);

@@ -37,7 +37,7 @@ struct TrustedKeys {
   uint8_t count = 0;
 };
 
-// Room is how large what may be, in bytes; -1 for what this device cannot install.
+// Room is how large what may be, in bytes; -1 where this device has no such thing.
 struct Room {
   int64_t slot = -1;
   int64_t filesystem = -1;
