@@ -12,6 +12,7 @@ import (
 
 	"github.com/flota/flota/deploy/solo/solotest"
 	authapi "github.com/flota/flota/services/auth/httpapi"
+	boardsapi "github.com/flota/flota/services/boards/httpapi"
 	editorapi "github.com/flota/flota/services/editor/httpapi"
 	fleetapi "github.com/flota/flota/services/fleet/httpapi"
 )
@@ -31,7 +32,9 @@ func operations(t *testing.T) (all []operation) {
 	require.NoError(t, err)
 	fleet, err := fleetapi.GetSpec()
 	require.NoError(t, err)
-	for _, spec := range []interface{ MarshalJSON() ([]byte, error) }{auth, editor, fleet} {
+	boards, err := boardsapi.GetSpec()
+	require.NoError(t, err)
+	for _, spec := range []interface{ MarshalJSON() ([]byte, error) }{auth, editor, fleet, boards} {
 		text, err := spec.MarshalJSON()
 		require.NoError(t, err)
 		var document struct {
@@ -64,7 +67,10 @@ func TestStrangersReachNothing(t *testing.T) {
 	require.NoError(t, err)
 	var tokens struct{ Token authapi.Token }
 	require.NoError(t, s.admin.Do(ctx, http.MethodPost, "/api/auth/v1/tokens", map[string]any{"name": "ci", "role": "viewer"}, &tokens))
+	board, err := s.admin.CreateBoard(ctx, "mine")
+	require.NoError(t, err)
 	ids := map[string]string{
+		"board": board.Id, "pin": "0",
 		"project": project.Id, "build": build.Id, "device": mine.Product.Device, "token": tokens.Token.Id,
 		"user": s.admin.Session().Me.Id, "name": build.Outputs[0].Name,
 	}
@@ -73,6 +79,9 @@ func TestStrangersReachNothing(t *testing.T) {
 		"/members/{user}": m{"role": "viewer"}, "/products/{device}/password": m{"password": "stolen-1234"},
 		"/projects/{project}": m{"name": "Stolen"}, "/projects/{project}/file": m{"content": "stolen"},
 		"/projects/{project}/rename": m{"from": project.Main, "to": "stolen.ino"}, "/projects/{project}/revisions": m{"message": "stolen"},
+		"/products/{device}/wifi": m{"networks": []m{}}, "/boards/{board}/flash": m{"erase": true}, "/boards/{board}/power": m{"action": "off"},
+		"/boards/{board}/pins/{pin}": m{"value": 0}, "/boards/{board}/serial": m{"text": "stolen"},
+		"/boards/{board}/provision":  m{"workspace": "w", "device": "d", "product_id": "p", "key": "k", "keys": []string{"k"}, "board": "b"},
 		"/projects/{project}/builds": m{"fqbn": blinkBoard}, "/devices/{device}": m{"tags": []string{"stolen"}},
 	}
 
@@ -124,7 +133,7 @@ func (s *server) everything(ids map[string]string) (all []m) {
 	s.t.Helper()
 	for _, path := range []string{
 		"/api/auth/v1/members", "/api/auth/v1/tokens", "/api/auth/v1/products/" + ids["device"], "/api/editor/v1/projects/" + ids["project"],
-		"/api/editor/v1/builds/" + ids["build"], "/api/fleet/v1/devices/" + ids["device"], "/api/fleet/v1/deployments",
+		"/api/editor/v1/builds/" + ids["build"], "/api/fleet/v1/devices/" + ids["device"], "/api/fleet/v1/deployments", "/api/boards/v1/boards/" + ids["board"],
 	} {
 		var seen m
 		require.NoError(s.t, s.admin.Do(within(s.t, patience), http.MethodGet, path, nil, &seen))
