@@ -15,6 +15,7 @@
 #ifdef __cplusplus
 // min and max as in arduino-esp32, without the weight of <algorithm>.
 #include <bits/stl_algobase.h>
+
 #include <initializer_list>
 using std::max;
 using std::min;

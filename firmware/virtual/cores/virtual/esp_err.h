@@ -27,9 +27,9 @@ void esp_error_check_failed(esp_err_t code, const char *file, int line, const ch
 }
 #endif
 
-#define ESP_ERROR_CHECK(x)                                                                \
-  do {                                                                                    \
-    esp_err_t esp_error_ = (x);                                                           \
+#define ESP_ERROR_CHECK(x)                                                                     \
+  do {                                                                                         \
+    esp_err_t esp_error_ = (x);                                                                \
     if (esp_error_ != ESP_OK) esp_error_check_failed(esp_error_, __FILE_NAME__, __LINE__, #x); \
   } while (0)
 #define ESP_ERROR_CHECK_WITHOUT_ABORT(x) \

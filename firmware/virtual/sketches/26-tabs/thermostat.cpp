@@ -6,6 +6,4 @@ bool Thermostat::update(float value) {
   return on_;
 }
 
-size_t Thermostat::printTo(Print &p) const {
-  return p.print("thermostat at ") + p.print(target_, 1);
-}
+size_t Thermostat::printTo(Print &p) const { return p.print("thermostat at ") + p.print(target_, 1); }
