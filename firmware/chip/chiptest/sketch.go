@@ -20,13 +20,13 @@ import (
 
 // The flags of ../virtual/platform.txt, as far as they change what a program does.
 var sketchFlags = []string{
-	"-Os", "-g1", "-w", "-ffunction-sections", "-fdata-sections", "-fno-rtti", "-std=gnu++17", "-DARDUINO=10607",
+	"-Os", "-g1", "-fno-pie", "-w", "-ffunction-sections", "-fdata-sections", "-fno-rtti", "-std=gnu++17", "-DARDUINO=10607",
 	"-DARDUINO_FLOTA_VIRTUAL_ESP32", "-DARDUINO_ARCH_ESP32", "-DARDUINO_ARCH_VIRTUAL", "-DESP32", "-DFLOTA_VIRTUAL", "-DCORE_DEBUG_LEVEL=0",
 	`-DARDUINO_BOARD="FLOTA_VIRTUAL_ESP32"`, `-DARDUINO_VARIANT="esp32"`,
 }
 
 var linkFlags = []string{
-	"-Os", "-s", "-Wl,--gc-sections", "-Wl,--as-needed", "-static-libgcc", "-static-libstdc++",
+	"-Os", "-no-pie", "-s", "-Wl,--gc-sections", "-Wl,--as-needed", "-static-libgcc", "-static-libstdc++",
 }
 
 // libraries that every sketch here may include; what it does not use is not linked.
