@@ -394,7 +394,8 @@ void Agent::confirm() {
     candidate_.stage = Candidate::Stage::checked_in;
     candidate_.save(m_.storage);
   }
-  if (!m_.slots.confirm()) return;  // the next check-in says so again
+  // The next check-in says so again, as long as the bootloader would take it away.
+  if (!m_.slots.confirm() && m_.slots.trial() == Trial::pending) return;
   pending_ = false;
   if (has_candidate_) finish(candidate_.release);
 }
