@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -83,6 +84,15 @@ void loop() {}`
 	restarts = `
 void setup() {}
 void loop() { ESP.restart(); }`
+	crashesFirst = `
+struct First { First() { abort(); } } first;
+void setup() {}
+void loop() {}`
+	brownsOut = `
+#include <unistd.h>
+#include <string>
+void setup() { if (access((std::string(getenv("BOARD_DIR")) + "/fs/weak").c_str(), F_OK) == 0) _exit(66); }
+void loop() {}`
 	busy = `
 void setup() {}
 void loop() { for (;;) {} }`
@@ -308,6 +318,9 @@ func startedImage(dir, slot string) (string, error) {
 	return chiptest.Digest(all[:size]), nil
 }
 
+// quoted is a deployment as an entity tag.
+func quoted(n int64) string { return strconv.Quote(strconv.FormatInt(n, 10)) }
+
 // next is the number of the next deployment.
 func (r *rig) next() int64 {
 	r.number++
@@ -350,6 +363,10 @@ func (r *rig) recovers(n int64) {
 func (r *rig) recovered() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if r.ended.IsZero() {
+		r.t.Error("nobody said when the fault was over")
+		return
+	}
 	found.recovered(r.class, time.Since(r.ended)*time.Duration(r.hurry))
 }
 

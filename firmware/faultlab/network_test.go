@@ -3,7 +3,6 @@ package faultlab
 import (
 	"context"
 	"net/http"
-	"strconv"
 	"testing"
 	"time"
 
@@ -163,7 +162,7 @@ func TestFleetDownWhilePending(t *testing.T) {
 	r := newRig(t, "fleet and message queue down while an image is on trial").on()
 	n := r.goodRelease()
 	r.errs(1<<30, func(req *http.Request) bool { return req.URL.Path == deviceproto.PathReport }, status(503, "Retry-After", "5"))
-	decided := strconv.Quote(strconv.FormatInt(n, 10))
+	decided := quoted(n)
 	r.Server.Until("poll of a decided device", func() bool {
 		polls := r.Polls()
 		return polls[len(polls)-1].ETag == decided

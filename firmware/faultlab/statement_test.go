@@ -237,7 +237,7 @@ func TestKeyRevoked(t *testing.T) {
 				name = "device key revoked, a new one by cable"
 			}
 			r := newRig(t, name).on()
-			r.recovers(0)
+			r.says(r.goodRelease(), deviceproto.Confirmed)
 			const faster = 500
 			r.pace(faster)
 			r.polled(1)
