@@ -11,6 +11,7 @@ import (
 	"runtime"
 	"slices"
 	"strconv"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -55,6 +56,10 @@ type Process struct {
 	done   chan struct{}
 	status int
 	oom    bool
+
+	init    atomic.Int64    // the first process of its namespace, 0 while nobody knows
+	devices map[uint64]bool // of the disks that it can write to
+	largest int64           // that a file of its can be
 }
 
 // Done is closed when the program and everything that it started is gone.
@@ -124,7 +129,7 @@ func (s *Sandbox) Start(ctx context.Context, p Program) (_ *Process, err error) 
 
 	r.command(executable, filterR, infoW)
 	started := make(chan error)
-	process := &Process{done: make(chan struct{})}
+	process := &Process{done: make(chan struct{}), devices: devicesOf(p.Mounts), largest: p.Limits.FileSize}
 	go func() {
 		// bubblewrap dies with the thread that started it: this one is kept until
 		// the program is over.
@@ -135,7 +140,7 @@ func (s *Sandbox) Start(ctx context.Context, p Program) (_ *Process, err error) 
 			return
 		}
 		started <- nil
-		process.status, process.oom = r.wait(ctx)
+		process.status, process.oom = r.wait(ctx, &process.init)
 		close(process.done)
 	}()
 	if err = <-started; err != nil {
@@ -180,7 +185,9 @@ func (r *running) command(executable, filter, info *os.File) {
 		}
 	}
 	argv = append(argv, "--remount-ro", "/", "--chdir", "/tmp", "--")
-	head := limits(p.Limits, false)
+	// Fewer files than a compiler's: what is open, or on its way through a socket, can take
+	// disk without a name to find it by.
+	head := limits(p.Limits, false) + "ulimit -n 128; "
 	if p.Stack > 0 {
 		head += fmt.Sprintf("ulimit -s %d; ", p.Stack/1024)
 	}
@@ -196,12 +203,16 @@ func (r *running) command(executable, filter, info *os.File) {
 }
 
 // wait waits for the program's end, which it brings about when ctx ends.
-func (r *running) wait(ctx context.Context) (status int, oom bool) {
+func (r *running) wait(ctx context.Context, known *atomic.Int64) (status int, oom bool) {
 	over := make(chan struct{})
 	gone := make(chan struct{})
 	go func() {
 		defer close(gone)
 		init := r.init()
+		if init != nil {
+			known.Store(int64(init.pid))
+			defer known.Store(0) // the number may be another's then
+		}
 		if init != nil && r.program.CPU > 0 && !r.group.paced {
 			defer r.box.pacer.add(init.pid, r.program.CPU)()
 		}

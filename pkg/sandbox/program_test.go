@@ -157,6 +157,7 @@ func TestProgramIsolation(t *testing.T) {
 		"descriptors":     "for i in 3 4 5 6 7 8 9 10 11 12; do cat <&$i; done 2>/dev/null",
 		"environment":     "env | grep -E 'SECRET|hunter'",
 		"network":         fmt.Sprintf(`python3 -c 'import socket; socket.create_connection(("127.0.0.1", %d), 2); print("hunter2")' 2>/dev/null`, listener.Addr().(*net.TCPAddr).Port),
+		"other networks":  `python3 -c 'import socket; socket.socket(40, 1); print("hunter2")' 2>/dev/null; python3 -c 'import socket; [socket.socket(f, 2) for f in (1, 2, 10, 16)]' 2>&1 | grep . && echo hunter2`,
 		"abstract socket": `python3 -c 'import socket; print("hunter2") if open("/proc/net/unix").read().count("@") else 0' 2>/dev/null`,
 		"processes":       `cat /proc/[0-9]*/comm | grep -x sandbox.test && echo hunter2`,
 		"writing":         `for d in / /usr /usr/local /etc /dev /proc/sys/kernel; do touch $d/x 2>/dev/null && echo hunter2 $d; done; (echo >>/program) 2>/dev/null && echo hunter2`,

@@ -22,6 +22,11 @@ var denied = []uint32{
 	unix.SYS_SWAPON, unix.SYS_SWAPOFF, unix.SYS_ACCT, unix.SYS_QUOTACTL, unix.SYS_OPEN_BY_HANDLE_AT,
 }
 
+// families are those of sockets that reach no further than the sandbox's own network,
+// which has nothing in it. Others are of no namespace: by AF_VSOCK a virtual machine
+// talks to its host.
+var families = []uint32{unix.AF_UNIX, unix.AF_INET, unix.AF_INET6, unix.AF_NETLINK}
+
 const namespaces = unix.CLONE_NEWUSER | unix.CLONE_NEWNS | unix.CLONE_NEWPID | unix.CLONE_NEWNET | unix.CLONE_NEWIPC | unix.CLONE_NEWUTS | unix.CLONE_NEWCGROUP
 
 // Offsets in what a filter sees of a call.
@@ -60,10 +65,18 @@ func filter(more ...uint32) []byte {
 		unless(unix.BPF_JEQ, call)
 		answer(fail(uint32(unix.EPERM)))
 	}
-	p = append(p, unix.SockFilter{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, K: unix.SYS_CLONE, Jf: 3})
+	p = append(p, unix.SockFilter{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, K: unix.SYS_CLONE, Jf: 4})
 	load(callArg0)
 	unless(unix.BPF_JSET, namespaces)
 	answer(fail(uint32(unix.EPERM)))
+	answer(unix.SECCOMP_RET_ALLOW)
+	p = append(p, unix.SockFilter{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, K: unix.SYS_SOCKET, Jf: uint8(2 + 2*len(families))})
+	load(callArg0)
+	for _, family := range families {
+		unless(unix.BPF_JEQ, family)
+		answer(unix.SECCOMP_RET_ALLOW)
+	}
+	answer(fail(uint32(unix.EAFNOSUPPORT)))
 	answer(unix.SECCOMP_RET_ALLOW)
 
 	var raw []byte
