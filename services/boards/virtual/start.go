@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -68,6 +69,7 @@ type running struct {
 	machine *machine
 	process *sandbox.Process
 	kill    context.CancelFunc
+	full    atomic.Bool // it was ended for its storage
 }
 
 // Kill implements chip.Process.
@@ -85,6 +87,8 @@ func (r *running) Wait() chip.Exit {
 		m.log.Warn("a board's storage", zap.Error(err))
 	} else if removed > 0 {
 		m.say("storage full: %d files were removed", removed)
+	} else if r.full.Load() {
+		m.say("storage full: of files that it had removed itself and kept open")
 	}
 	if status > 128 && status < 128+65 {
 		return chip.Exit{Signal: syscall.Signal(status - 128)}
@@ -101,7 +105,8 @@ func (r *running) watch() {
 		case <-r.process.Done():
 			return
 		case <-clock.C:
-			if overfull(r.machine.dir) {
+			if overfull(r.machine.dir, r.process.Unlinked()) {
+				r.full.Store(true)
 				r.kill()
 				return
 			}

@@ -110,8 +110,12 @@ func remove(root *os.Root, name string, info fs.FileInfo) error {
 	return errors.Join(err, root.Remove(name))
 }
 
-// overfull tells whether a sketch that runs has written more than there is room for.
-func overfull(dir string) bool {
+// overfull tells whether a sketch that runs has written more than there is room for;
+// unlinked are the bytes that it holds without a name.
+func overfull(dir string, unlinked int64) bool {
+	if unlinked > quotas["fs"].bytes {
+		return true
+	}
 	root, err := os.OpenRoot(dir)
 	if err != nil {
 		return false

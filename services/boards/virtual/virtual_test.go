@@ -311,6 +311,37 @@ func TestQuota(t *testing.T) {
 	}
 }
 
+// Files without a name take room, too.
+func TestQuotaOfUnlinkedFiles(t *testing.T) {
+	b := newBench(t).board(ids[0])
+	b.run("true") // it has started
+	// One that is removed while it is open is nothing out of the ordinary.
+	if got := b.run("exec 5>/board/fs/log; rm /board/fs/log; head -c 3000000 /dev/zero >&5; sleep 1; exec 5>&-; echo alive"); got != "alive" {
+		t.Errorf("%q", got)
+	}
+	for name, keep := range map[string]string{
+		"open":   "held.append(f)",
+		"mapped": "held.append(mmap.mmap(f, 4096)); os.close(f)",
+	} {
+		mark := b.State().Starts
+		b.send(`python3 - <<'END'
+import mmap, os, time
+held = []
+while len(held) < 60:
+    f = os.open("/board/fs/x", os.O_RDWR | os.O_CREAT); os.unlink("/board/fs/x"); os.write(f, b"x" * 4000000); ` + keep + `
+time.sleep(600)
+END`)
+		b.eventually(name+" to be ended", func() bool { return b.State().Starts > mark })
+		if !strings.Contains(b.text(), "storage full") {
+			t.Errorf("%s: nobody says why: %q", name, b.text())
+		}
+		b.run("true")
+		b.mu.Lock()
+		b.all = nil
+		b.mu.Unlock()
+	}
+}
+
 // size is what a folder takes of the disk.
 func size(t *testing.T, dir string) (bytes int64, files int) {
 	t.Helper()
