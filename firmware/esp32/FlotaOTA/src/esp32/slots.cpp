@@ -122,11 +122,13 @@ bool EspSlots::read(uint32_t offset, uint8_t *data, size_t size) {
 }
 
 // The form, the checksum, the appended digest, and the chip (bootloader_common_check_chip_validity).
+// Nothing may follow: running() would give another digest than the statement's, and the same
+// image would be fetched again and again.
 bool EspSlots::acceptable(uint32_t length) {
   const esp_partition_t *slot = other();
   if (slot == nullptr) return false;
   esp_image_metadata_t image;
-  return starts(slot, &image) && image.image_len <= length && image.image.chip_id == CONFIG_IDF_FIRMWARE_CHIP_ID;
+  return starts(slot, &image) && image.image_len == length && image.image.chip_id == CONFIG_IDF_FIRMWARE_CHIP_ID;
 }
 
 bool EspSlots::activate() {
