@@ -631,6 +631,30 @@ TEST_CASE("one that is not wanted any more is not tried again, and a server that
   CHECK(b.server.images == 1);
 }
 
+TEST_CASE("one that waits is not tried while something else is wanted, which this device refuses") {
+  Bench b;
+  b.want(7);
+  b.behaviour().online = false;
+  b.m.run(7 * minute);
+  REQUIRE(b.runs_old());
+  b.want(8, [](auto &d) { d.board = "another"; });
+  b.m.run(5 * hour);
+  CHECK(std::count(b.m.starts.begin(), b.m.starts.end(), "next") == 1);
+  CHECK(b.number("decided") == 8);
+}
+
+TEST_CASE("a failed self-test with nothing to go back to: it goes on, and can be updated") {
+  Bench b;
+  b.m.flash.states[0] = test::Flash::fresh;
+  b.m.behaviours[test::sha256(b.old)].passes = false;
+  b.m.run(10 * minute);
+  CHECK(b.m.starts.size() == 1);
+  CHECK(b.m.flash.states[0] == test::Flash::valid);
+  b.want(7);
+  b.m.run(2 * minute);
+  CHECK(b.runs_next());
+}
+
 TEST_CASE("an outage while an image is on trial blames nobody") {
   Bench b;
   b.want(7);

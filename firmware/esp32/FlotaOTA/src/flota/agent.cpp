@@ -82,7 +82,7 @@ void Agent::start_trial() {
       finish(candidate_.release);
       break;
     case Verdict::bad:
-      conclude(candidate_.cause);
+      conclude();
       break;
     case Verdict::later:
       schedule_retry();
@@ -172,11 +172,12 @@ Outcome Agent::poll(Answer *answer) {
   size_t size = answer->status == 200 ? size_t(answer->length) : 0;
   // What a check-in means is written to the storage only, so the body stays where it is.
   checked_in();
+  wanted_ = false;  // unless it is what is offered
   if (size > 0) {
     o = offered(size, answer);
     if (o != Outcome::ok) return o;
   } else {
-    wanted_ = complete_ = false;
+    complete_ = false;
     if (download_.active()) download_.drop();
   }
   send_reports();
@@ -223,7 +224,7 @@ void Agent::checked_in() {
 void Agent::old_image_says(bool checked_in) {
   switch (old_image(checked_in, &candidate_)) {
     case Verdict::bad:
-      conclude(candidate_.cause);
+      conclude();
       break;
     case Verdict::later:
       candidate_.save(m_.storage);
@@ -308,14 +309,14 @@ Agent::Decision Agent::accept(const Release &release, const TrustedKeys *keys, R
 // refuse decides a deployment that is not installed.
 void Agent::refuse(const Release &release, Reason reason) {
   report(release, State::failed, reason);
-  if (release.deployment > 0) {
-    decided_ = release.deployment;
-    put_number(m_.storage, key::decided, decided_);
-  }
-  if (has_candidate_ && candidate_.release.deployment == release.deployment) drop_candidate();
-  if (download_.active() && download_.release().deployment == release.deployment) download_.drop();
-  complete_ = false;
   failed_ = true;
+  if (release.deployment == 0) return;
+  decided_ = release.deployment;
+  put_number(m_.storage, key::decided, decided_);
+  if (has_candidate_ && candidate_.release.deployment == release.deployment) drop_candidate();
+  // What was on its way before is not wanted any more.
+  if (download_.active()) download_.drop();
+  complete_ = false;
 }
 
 Outcome Agent::install(const Release &release, const char *link, Answer *answer) {
@@ -349,9 +350,19 @@ Outcome Agent::install(const Release &release, const char *link, Answer *answer)
   return Outcome::ok;
 }
 
-// apply restarts into what was downloaded. It returns only when the flash fails.
+// apply restarts into what was downloaded. It returns only when the flash fails, when that is
+// not there any more, or when somebody at the cable has just given the device away.
 void Agent::apply() {
   complete_ = false;
+  if (changed_) return;
+  // It may have waited for long, beside a sketch that can write there, too.
+  const Release release = download_.release();
+  Reason reason = holds(m_, reinterpret_cast<uint8_t *>(room_), sizeof room_, release);
+  if (reason != Reason::none) {
+    if (!download_.again()) refuse(release, reason);
+    poll_at_ = now();
+    return;
+  }
   candidate_ = Candidate();
   candidate_.release = download_.release();
   has_candidate_ = true;
@@ -414,11 +425,9 @@ void Agent::finish(const Release &release) {
   if (download_.active()) download_.drop();
 }
 
-// conclude decides that the candidate is bad. It may be cut short and done again.
-void Agent::conclude(Reason reason) {
-  candidate_.cause = reason;
-  candidate_.save(m_.storage);
-  report(candidate_.release, State::rolled_back, reason);
+// conclude decides that the candidate is bad, for its cause. It may be cut short and done again.
+void Agent::conclude() {
+  report(candidate_.release, State::rolled_back, candidate_.cause);
   decided_ = candidate_.release.deployment;
   put_number(m_.storage, key::decided, decided_);
   drop_candidate();
@@ -432,7 +441,8 @@ void Agent::end_trial(Reason reason) {
     candidate_.save(m_.storage);
   }
   go_back();
-  // There is nothing to go back to: it goes on trying.
+  // There is nothing to go back to: it goes on trying, self-test or not.
+  tested_ = true;
   if (has_candidate_) {
     candidate_.cause = Reason::none;
     candidate_.save(m_.storage);

@@ -81,7 +81,7 @@ class Agent final : public Provisioned, private Download::Progress {
 
   void confirm();
   void finish(const Release &release);
-  void conclude(Reason reason);
+  void conclude();
   void end_trial(Reason reason);
   void go_back();
   void drop_candidate();
