@@ -133,6 +133,7 @@ type rig struct {
 	mu      sync.Mutex
 	allowed map[string]bool // digests of images that this board may start
 	number  int64
+	wanted  string    // digest of the image that was offered last
 	ended   time.Time // of the fault
 	starts  int
 	lost    int          // power cuts by CutAfter
@@ -331,6 +332,7 @@ func (r *rig) next() int64 {
 func (r *rig) offer(image []byte, change ...func(*deviceproto.Statement)) int64 {
 	r.t.Helper()
 	r.may(image)
+	r.wanted = chiptest.Digest(image)
 	n := r.next()
 	r.Want(r.p, n, image, change...)
 	return n

@@ -33,15 +33,20 @@ unsigned hurry() {
 class PosixStorage final : public Storage {
  public:
   int get(const char *key, void *value, size_t room) override {
-    int size = board_nvs_get(kSpace, key, nullptr, value, room);
-    return size >= 0 && size_t(size) <= room ? size : -1;
+    char type = 0;
+    int size = board_nvs_get(kSpace, key, &type, value, room);
+    return size >= 0 && size_t(size) <= room && type == type_of(key) ? size : -1;
   }
   bool put(const char *key, const void *value, size_t size) override {
-    return board_nvs_put(kSpace, key, is_text(key) ? 's' : 'b', value, size);
+    return board_nvs_put(kSpace, key, type_of(key), value, size);
   }
   bool erase(const char *key) override {
     return board_nvs_erase(kSpace, key) || board_nvs_get(kSpace, key, nullptr, nullptr, 0) < 0;
   }
+
+ private:
+  // A value of another type is none, as in NVS.
+  static char type_of(const char *key) { return is_text(key) ? 's' : 'b'; }
 };
 
 class PosixSlots final : public Slots {
