@@ -60,7 +60,7 @@ func (h *holdings) open(dir string) {
 		if syscall.Stat(filepath.Join(dir, name.Name()), &st) != nil || st.Nlink > 0 || st.Mode&syscall.S_IFMT != syscall.S_IFREG {
 			continue
 		}
-		h.add(inode{uint64(st.Dev), st.Ino}, st.Blocks*512)
+		h.add(inode{st.Dev, st.Ino}, st.Blocks*512)
 	}
 }
 
@@ -95,7 +95,7 @@ func devicesOf(mounts []Mount) map[uint64]bool {
 	for _, m := range mounts {
 		var st syscall.Stat_t
 		if m.Writable && m.From != "" && syscall.Stat(m.From, &st) == nil {
-			devices[uint64(st.Dev)] = true
+			devices[st.Dev] = true
 		}
 	}
 	return devices
