@@ -831,6 +831,17 @@ TEST_CASE("TLS: the certificate that was given is pinned") {
   }
 }
 
+TEST_CASE("a bootloader that cannot be told: the check-in alone confirms what it does not hold on trial") {
+  Bench b;
+  b.want(7);
+  b.m.run(hour, [&] { return b.m.starts.size() == 2; });
+  b.m.flash.states[1] = test::Flash::valid;
+  b.m.flash.confirms = false;
+  b.m.run(3 * minute);
+  CHECK(b.said("confirmed"));
+  CHECK_FALSE(b.m.agent()->pending());
+}
+
 TEST_CASE("nobody can read the key off the wire, and no nonce comes twice") {
   Bench b;
   b.want(7);

@@ -58,7 +58,7 @@ bool Flash::state(int slot, State to, int number) {
 }
 
 bool Flash::activate() { return state(1 - active, fresh, sequence[active] + 1); }
-bool Flash::confirm() { return state(active, valid, sequence[active]); }
+bool Flash::confirm() { return confirms && state(active, valid, sequence[active]); }
 bool Flash::revert() {
   if (states[1 - active] == blank) return false;
   return state(active, invalid, 0);

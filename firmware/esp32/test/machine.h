@@ -103,6 +103,7 @@ class Flash final : public flota::Slots {
   int sequence[2] = {1, 0};  // the higher one is started
   int active = 0;
   bool rollback = true;
+  bool confirms = true;
   int fail_writes = 0;  // so many fail from now on
   uint64_t bytes_written = 0;
 

@@ -123,7 +123,7 @@ void Agent::step() {
 
   if (complete_ && now() >= ask_ready_at_) {
     ask_ready_at_ = now() + kAskReady;
-    if (sketch_.ready()) apply();
+    if (sketch_.ready()) apply(true);
   }
   if (has_candidate_ && !pending_ && wanted_ && candidate_.stage == Candidate::Stage::waiting && now() >= retry_at_) {
     retry();
@@ -166,6 +166,7 @@ Outcome Agent::poll(Answer *answer) {
     etag[length++] = '"';
   }
   Outcome o = client_.ask("GET", kPathUpdate, running_, Text(etag, length), "", answer);
+  if (changed_) return Outcome::outage;  // it was asked for somebody who this device is not any more
   if (o != Outcome::ok) return o;
   int64_t interval = number(answer->poll);
   usual_ = interval < 1 ? kUsual : interval < int64_t(kMaxWait / 1000) ? uint32_t(interval) * 1000 : kMaxWait;
@@ -331,6 +332,7 @@ Outcome Agent::install(const Release &release, const char *link, Answer *answer)
   for (Reason reason;;) {
     Outcome o = download_.fetch(link, answer, &reason);
     if (o != Outcome::ok) return o;
+    if (changed_) return Outcome::outage;
     if (reason == Reason::none) reason = download_.check();
     if (reason == Reason::none) break;
     if (!download_.again()) {
@@ -346,20 +348,16 @@ Outcome Agent::install(const Release &release, const char *link, Answer *answer)
   send_reports();
   complete_ = true;
   ask_ready_at_ = now() + kAskReady;
-  if (sketch_.ready()) apply();
+  if (sketch_.ready()) apply(false);
   return Outcome::ok;
 }
 
-// apply restarts into what was downloaded. It returns only when the flash fails, when that is
-// not there any more, or when somebody at the cable has just given the device away.
-void Agent::apply() {
+// apply restarts into what was downloaded. It returns only when the flash fails, or holds
+// something else after it waited for the sketch, which may write updates of its own.
+void Agent::apply(bool waited) {
   complete_ = false;
-  if (changed_) return;
-  // It may have waited for long, beside a sketch that can write there, too.
-  const Release release = download_.release();
-  Reason reason = holds(m_, reinterpret_cast<uint8_t *>(room_), sizeof room_, release);
-  if (reason != Reason::none) {
-    if (!download_.again()) refuse(release, reason);
+  if (waited && download_.check(true) != Reason::none) {
+    download_.drop();
     poll_at_ = now();
     return;
   }
@@ -382,6 +380,7 @@ void Agent::retry() {
 }
 
 void Agent::activate() {
+  if (changed_) return;
   m_.board.light(Light::installing);
   Release release = candidate_.release;
   bool first = candidate_.tries == 0 && candidate_.losses == 0;
@@ -485,6 +484,7 @@ Outcome Agent::send_reports() {
     Answer answer;
     size_t size = compose(reports_.first(), body, sizeof body);
     Outcome o = client_.ask("POST", kPathReport, running_, "", Text(body, size), &answer);
+    if (changed_) return Outcome::outage;
     if (o != Outcome::ok && answer.status != 400 && answer.status != 413) return o;
     reports_.drop_first();
   }

@@ -75,7 +75,7 @@ class Agent final : public Provisioned, private Download::Progress {
   Decision accept(const Release &release, const TrustedKeys *keys, Reason *reason);
   Outcome install(const Release &release, const char *link, Answer *answer);
   void refuse(const Release &release, Reason reason);
-  void apply();
+  void apply(bool waited);
   void retry();
   void activate();
 
@@ -93,6 +93,7 @@ class Agent final : public Provisioned, private Download::Progress {
   Outcome send_reports();
   size_t compose(const Report &report, char *room, size_t size);
   void progress(uint8_t percent, bool report) override;
+  bool stop() override { return changed_; }
 
   bool wants() const { return pending_ || has_candidate_ || download_.active(); }
   uint64_t now() { return m_.board.millis(); }

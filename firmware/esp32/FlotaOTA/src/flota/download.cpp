@@ -74,8 +74,8 @@ bool Download::advanced() {
 
 uint8_t Download::percent() const { return uint8_t(uint64_t(offset_) * 100 / fetch_.release.size); }
 
-Reason Download::check() {
-  if (complete_) return Reason::none;
+Reason Download::check(bool afresh) {
+  if (complete_ && !afresh) return Reason::none;
   Reason reason = holds(machine_, room_, Client::kRoom, fetch_.release);
   complete_ = reason == Reason::none;
   return reason;
@@ -132,7 +132,7 @@ Outcome Download::session(Text link, Answer *answer, Reason *reason) {
       *reason = Reason::storage;
       return Outcome::ok;
     }
-    if (cut) return Outcome::outage;
+    if (cut || progress_.stop()) return Outcome::outage;
     progress_.progress(percent(), false);
     if (machine_.board.millis() - begun > kProgress) break;
   }

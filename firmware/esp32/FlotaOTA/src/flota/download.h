@@ -14,6 +14,8 @@ class Download {
    public:
     virtual ~Progress() = default;
     virtual void progress(uint8_t percent, bool report) = 0;
+    // stop tells that nobody wants it any more.
+    virtual bool stop() = 0;
   };
 
   Download(Machine &machine, Client &client, char *room, Progress &progress)
@@ -30,8 +32,9 @@ class Download {
   // fetch gets what is missing. After ok all of it is there, to be checked. A reason
   // says that the flash fails.
   Outcome fetch(Text link, Answer *answer, Reason *reason);
-  // check reads the slot back: none when it holds the image.
-  Reason check();
+  // check reads the slot back: none when it holds the image. What was checked before is
+  // believed, unless afresh: others can write to the slot, too.
+  Reason check(bool afresh = false);
   // again begins from 0 after a check that failed; false when it was the last time.
   bool again();
   // drop forgets it.

@@ -225,6 +225,7 @@ void Dialogue::status() {
 }
 
 void Dialogue::erase() {
+  device_.changed();
   bool done = forget(machine_.storage);
   device_.changed();
   machine_.network.reload();
@@ -338,6 +339,7 @@ void Dialogue::provision(Json *json) {
   }
   if (g.wifi_count < 0) return error("invalid", key::wifi, kNoNetworks);
   copy(g.key_text, g.key, sizeof g.key);
+  device_.changed();  // what is under way for who it was before ends here
   const char *failed = store(g);
   device_.changed();
   machine_.network.reload();
