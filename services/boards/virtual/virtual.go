@@ -275,7 +275,7 @@ func (m *machine) Provision(ctx context.Context, p deviceproto.Provision) error 
 		return nil
 	case errors.Is(err, provision.ErrNoAnswer):
 		return fault.Wrap(err, fault.Precondition,
-			"the board does not answer on its serial port: its sketch has no update agent, or something else is wrong with it; flash the base sketch")
+			"the board does not answer on its serial port, where only the base sketch and one that was given nothing yet listen; flash the base sketch")
 	case errors.Is(err, provision.ErrGone):
 		return fault.Wrap(err, fault.Unavailable, "the board's serial port went away meanwhile")
 	case f != nil && f.Code != fault.Internal:

@@ -150,6 +150,9 @@ export function virtualBoard(step, at) {
     await page.getByRole('button', { name: 'Erase', exact: true }).click()
     await page.getByRole('alertdialog').waitFor({ state: 'detached' })
     await page.getByRole('button', { name: 'Provision the virtual board' }).click()
+    await page.getByText('the present one becomes void').waitFor()
+    await visitor.look('virtual-provision-again')
+    await page.getByRole('button', { name: 'Flash and provision' }).click()
     await page.getByText('Provisioned: the board has stored it.').waitFor(update)
   })
 }
