@@ -33,6 +33,7 @@ bool Download::begin(const Release &release) {
   bool same = active_ && fetch_.release.same_image(release);
   if (same && fetch_.release.deployment == release.deployment) return true;
   Storage &storage = machine_.storage;
+  complete_ = false;  // also of the same bytes: they may have waited for long, and be others by now
   if (!same) {
     // The offset first: it must never be taken for another image's.
     if (!storage.erase(key::offset)) return false;
