@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import type { Device } from '$lib/api/types'
-import { afterEvent, deviceState, matches, reasonSentence, stateWords } from './states'
+import { afterEvent, afterRead, deviceState, matches, reasonSentence, stateWords } from './states'
 
 const device: Device = {
   device: 'd1', product_id: 'bot_001', name: 'Kitchen', tags: ['lab'], state: 'idle', online: false, revoked: false, running_version: 'r1',
@@ -24,6 +24,15 @@ test('an event moves a device on and keeps what it does not name', () => {
   const after = afterEvent(device, { device: 'd1', state: 'downloading', percent: 10, wanted_version: 'r2', seen_at: '2026-01-01T00:00:00Z' }, now)
   expect(after).toMatchObject({ state: 'downloading', percent: 10, running_version: 'r1', wanted_version: 'r2', online: true, name: 'Kitchen' })
   expect(afterEvent(after, { device: 'd1', state: 'confirmed', running_version: 'r2' }, now)).toMatchObject({ percent: undefined, running_version: 'r2' })
+})
+
+test('what is read does not make a device seen earlier than events said', () => {
+  const at = (seen_at?: string) => ({ ...device, seen_at })
+  const now = new Date('2026-01-01T00:01:00Z')
+  expect(afterRead(at('2026-01-01T00:00:00Z'), at('2026-01-01T00:00:50Z'), now)).toMatchObject({ seen_at: '2026-01-01T00:00:50Z', online: true })
+  expect(afterRead(at('2026-01-01T00:00:50Z'), at('2026-01-01T00:00:00Z'), now).seen_at).toBe('2026-01-01T00:00:50Z')
+  expect(afterRead(at(), at('2025-12-31T00:00:00Z'), now)).toMatchObject({ seen_at: '2025-12-31T00:00:00Z', online: false })
+  expect(afterRead(at(), undefined, now).seen_at).toBeUndefined()
 })
 
 test.each([

@@ -51,6 +51,8 @@ export function reasonSentence(reason: string | undefined): string {
   return reason ? (reasons[reason] ?? reason) : ''
 }
 
+const justNow = 60_000 // milliseconds
+
 /** A device after an event about it. */
 export function afterEvent(device: Device, event: DeviceEvent, now = new Date()): Device {
   const seen = event.seen_at ?? device.seen_at
@@ -61,8 +63,15 @@ export function afterEvent(device: Device, event: DeviceEvent, now = new Date())
     running_version: event.running_version ?? device.running_version,
     wanted_version: event.wanted_version ?? device.wanted_version,
     seen_at: seen,
-    online: device.online || (event.seen_at !== undefined && now.getTime() - Date.parse(event.seen_at) < 60_000),
+    online: device.online || (event.seen_at !== undefined && now.getTime() - Date.parse(event.seen_at) < justNow),
   }
+}
+
+/** A device as it was read, which may be older than what events told of when it was seen. */
+export function afterRead(read: Device, before: Device | undefined, now = new Date()): Device {
+  const seen = Date.parse(before?.seen_at ?? '')
+  if (!(seen > Date.parse(read.seen_at ?? '1970-01-01'))) return read
+  return { ...read, seen_at: before!.seen_at, online: read.online || now.getTime() - seen < justNow }
 }
 
 /** Whether a device is meant by all words of a search. */
