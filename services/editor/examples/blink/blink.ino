@@ -1,7 +1,7 @@
 // Blinks the built-in LED and counts on the serial port.
 //
-// There is nothing about updates here: the simulated board fetches, checks and
-// installs them itself.
+// There is nothing about updates here: the farm adds the agent that fetches,
+// checks and installs them.
 
 const unsigned long interval = 500;  // milliseconds
 
