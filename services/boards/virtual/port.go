@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"sync"
+	"time"
 )
 
 // port is what a board writes on its serial port: for those who look at it, and for
@@ -13,13 +14,16 @@ type port struct {
 
 	mu    sync.Mutex
 	heard chan<- []byte // nil while nobody listens
+	mask  *mask         // nil while nothing is to be hidden
 }
 
 // Write implements io.Writer for the chip; it does not block.
 func (p *port) Write(data []byte) (int, error) {
-	p.out(data)
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if shown := p.mask.hide(data); len(shown) > 0 {
+		p.out(shown)
+	}
 	if p.heard != nil {
 		select {
 		case p.heard <- append([]byte(nil), data...):
@@ -27,6 +31,28 @@ func (p *port) Write(data []byte) (int, error) {
 		}
 	}
 	return len(data), nil
+}
+
+// conceal hides secrets that are sent to the board from those who look at it: many a
+// sketch prints what it hears. Call the result when they are sent.
+func (p *port) conceal(secrets []string) (sent func()) {
+	mine := newMask(secrets)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	mine.rest, p.mask = p.mask.left(), mine
+	return func() {
+		time.AfterFunc(echo, func() {
+			p.mu.Lock()
+			defer p.mu.Unlock()
+			if p.mask != mine { // others are on their way
+				return
+			}
+			p.mask = nil
+			if len(mine.rest) > 0 {
+				p.out(mine.rest)
+			}
+		})
+	}
 }
 
 // listen is the other end of the cable, until it is closed.

@@ -262,6 +262,11 @@ func (m *machine) Provision(ctx context.Context, p deviceproto.Provision) error 
 		return fault.New(fault.Precondition, "somebody else is giving the board something over its serial port now")
 	}
 	defer m.cable.Unlock()
+	secrets := []string{p.Key}
+	for _, n := range p.WiFi {
+		secrets = append(secrets, n.Password)
+	}
+	defer m.port.conceal(secrets)()
 	end := m.port.listen(ctx, m.board.WriteSerial)
 	defer end.Close()
 	// The chip paces what is sent to it itself.

@@ -442,6 +442,44 @@ func TestProvision(t *testing.T) {
 	}
 }
 
+// A sketch that prints what it hears does not show everybody what is for the board alone.
+func TestProvisionIsNotEchoed(t *testing.T) {
+	b := newBench(t).board(ids[0])
+	b.run("true")
+	const password = `hunter"2\hunter`
+	p := deviceproto.Provision{
+		Server: boards.Server, Workspace: "w1", Device: "d1", ProductID: "bot_001", Key: vectors.Key, Board: fqbn,
+		Keys: []string{deviceproto.FormatPublicKey(&vectors.SigningKey("first").PublicKey)},
+		WiFi: []deviceproto.Network{{SSID: "shed", Password: password}},
+	}
+	b.send(`cat >/tmp/echo.py <<'END'
+import os
+line = b""
+while True:
+    c = os.read(0, 1)
+    os.write(1, c)
+    line += c
+    if c != b"\n": continue
+    if b'"hello"' in line: os.write(1, b'{"flota":"hello","agent":"sh"}\n')
+    if b'"provision"' in line: os.write(1, b'{"flota":"provisioned","device":"d1"}\n')
+    line = b""
+END
+python3 -u /tmp/echo.py`)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	if err := b.Provision(ctx, p); err != nil {
+		t.Fatalf("%v\n%s", err, b.text())
+	}
+	b.eventually("answer", func() bool { return strings.Contains(b.text(), "provisioned") })
+	text := b.text()
+	if !strings.Contains(text, "shed") || !strings.Contains(text, "***") {
+		t.Errorf("nothing was echoed: %q", text)
+	}
+	if strings.Contains(text, vectors.Key) || strings.Contains(text, `\hunter`) || strings.Contains(text, `hunter\"`) {
+		t.Errorf("a secret was shown: %q", text)
+	}
+}
+
 // As root the tests above run sketches as users of their own; here they run as
 // somebody without rights does it, in user namespaces.
 func TestUnprivileged(t *testing.T) {
