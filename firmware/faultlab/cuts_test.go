@@ -132,6 +132,7 @@ func some[T any](all []T) (few []T) {
 
 // The power goes in every write of the swap: before it, in the middle and behind it.
 func TestCutsAtEveryWriteOfTheSwap(t *testing.T) {
+	t.Parallel()
 	for start, name := range []string{"download", "trial"} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -145,6 +146,7 @@ func TestCutsAtEveryWriteOfTheSwap(t *testing.T) {
 
 // The power goes in every write of the way back from a release that is bad.
 func TestCutsOnTheWayBack(t *testing.T) {
+	t.Parallel()
 	for start, name := range []string{1: "bad trial", 2: "back again"} {
 		if name == "" {
 			continue
@@ -190,6 +192,7 @@ func TestCutsInADownload(t *testing.T) {
 
 // The power goes anywhere, and goes again while the board recovers.
 func TestRandomCuts(t *testing.T) {
+	t.Parallel()
 	const boards = 4
 	var left atomic.Int64
 	left.Store(int64(*cuts))

@@ -30,7 +30,7 @@ var (
 const full = 1000
 
 func TestMain(m *testing.M) {
-	_ = flag.Set("test.parallel", "8") // boards wait most of the time
+	_ = flag.Set("test.parallel", "16") // boards wait most of the time
 	flag.Parse()
 	if *seed == 0 {
 		*seed = uint64(time.Now().UnixNano())

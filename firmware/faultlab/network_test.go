@@ -112,6 +112,7 @@ func TestSilence(t *testing.T) {
 
 // A link that is slow is a link; one of a byte a second comes to nothing, and is waited out.
 func TestSlowLink(t *testing.T) {
+	t.Parallel()
 	for name, speed := range map[string]int{"30 kbit/s": 3600 * hurry, "a byte a second": hurry} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -133,6 +134,7 @@ func TestSlowLink(t *testing.T) {
 // A server that is away while an image is on trial: the old image comes back, nobody is blamed, and
 // then the new one gets another trial; whether the old one had given up waiting, too, or not.
 func TestServerAwayWhilePending(t *testing.T) {
+	t.Parallel()
 	for name, longer := range map[string]bool{"until the old image is back": false, "until that gave up, too": true} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

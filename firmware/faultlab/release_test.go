@@ -33,6 +33,7 @@ func (r *rig) startsOf(image []byte) *int {
 // A release that is bad is undone for the right reason, and not tried again; what ran before runs,
 // and takes the next one.
 func TestBadReleases(t *testing.T) {
+	t.Parallel()
 	unheard := func(r *rig, image []byte) { // its polls are answered wrongly
 		bad := pollsOf(image)
 		r.Before(func(w http.ResponseWriter, req *http.Request) bool {
@@ -157,6 +158,7 @@ func TestCrashLoopTakesUpdate(t *testing.T) {
 
 // The supply breaks down whenever a new image starts, for a while: that is no fault of the image.
 func TestBrownouts(t *testing.T) {
+	t.Parallel()
 	for name, times := range map[string]int{"once": 1, "again and again": 6} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

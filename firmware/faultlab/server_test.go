@@ -151,6 +151,7 @@ func flipped(a *httptest.ResponseRecorder) string {
 // Whatever a server does with a poll that is not an answer of its own, the board goes on
 // with what it runs, and updates when the server is well again.
 func TestServerErrsOnPolls(t *testing.T) {
+	t.Parallel()
 	elsewhere := "/elsewhere" // whoever follows is told on by the server
 	for name, do := range map[string]deed{
 		"errors: 500":                      status(500),
@@ -225,6 +226,7 @@ func replay() deed {
 
 // Whatever a server does with a download, the image that is started is the one that was signed.
 func TestServerErrsOnImages(t *testing.T) {
+	t.Parallel()
 	type fault struct {
 		do    deed
 		so    func(*http.Request) bool
@@ -318,6 +320,7 @@ func TestServerKeepsWrongImage(t *testing.T) {
 
 // A server that has too much to do says when to come again, and is obeyed.
 func TestRetryAfter(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		code    int
 		after   string
@@ -397,6 +400,7 @@ func TestExpiredLink(t *testing.T) {
 // What is no answer of the server's is no check-in: an image on trial that gets only such ones goes back, is blamed for
 // nothing while the old one gets no better ones, and stays when the right ones come again.
 func TestForgedCheckins(t *testing.T) {
+	t.Parallel()
 	for name, do := range map[string]deed{
 		"without a MAC":    status(204, deviceproto.HeaderPoll, "1"),
 		"with another MAC": status(204, deviceproto.HeaderPoll, "1", deviceproto.HeaderMAC, strings.Repeat("00", 32)),

@@ -16,6 +16,7 @@ import (
 // What is offered and must not run is refused for the right reason, before its first byte is fetched, and never
 // started; what runs goes on.
 func TestRefused(t *testing.T) {
+	t.Parallel()
 	type statement = *deviceproto.Statement
 	change := func(c func(statement)) func(*rig, []byte) int64 {
 		return func(r *rig, image []byte) int64 {
@@ -156,6 +157,7 @@ func TestBackupRestored(t *testing.T) {
 // A clock that is wrong by years, the board's or the server's, changes nothing: the board asks the server, whose
 // time is for its requests alone.
 func TestClockWrong(t *testing.T) {
+	t.Parallel()
 	const year = 365 * 24 * time.Hour
 	for name, c := range map[string]struct{ board, server time.Duration }{
 		"board ahead": {30 * year, 0}, "board behind": {-30 * year, 0}, "server ahead": {0, 12 * year}, "server behind": {0, -12 * year},
@@ -182,6 +184,7 @@ func TestClockWrong(t *testing.T) {
 
 // Over TLS, with the board's clock at its birth in 1970 and far ahead.
 func TestClockWrongWithTLS(t *testing.T) {
+	t.Parallel()
 	for _, at := range []int64{0, math.MaxInt32} {
 		t.Run(fmt.Sprint(at), func(t *testing.T) {
 			t.Parallel()
@@ -229,6 +232,7 @@ func TestKeysRotated(t *testing.T) {
 // A key that is void: the board goes on with what it runs and asks once an hour; when the key is good again it
 // finds out by itself, and else somebody comes with a new one and a cable.
 func TestKeyRevoked(t *testing.T) {
+	t.Parallel()
 	for _, cable := range []bool{false, true} {
 		t.Run(fmt.Sprint("cable ", cable), func(t *testing.T) {
 			t.Parallel()

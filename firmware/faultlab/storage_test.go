@@ -87,6 +87,7 @@ var agents = []string{"accepted", "decided", "secversion", "t.fetch", "t.offset"
 // What is lost or spoilt in the storage costs no image that runs. What was given to the device comes back by
 // the cable; for all else nobody has to come.
 func TestStorageSpoilt(t *testing.T) {
+	t.Parallel()
 	given := []string{"server", "workspace", "device", "product_id", "key", "keys", "board", "groups", "wifi", "ca"}
 	type spot struct{ moment, way, key string }
 	var spots []spot
@@ -152,6 +153,7 @@ func (r *rig) mends(n int64) {
 
 // The whole storage is gone: what runs goes on running, and waits for the cable.
 func TestStorageGone(t *testing.T) {
+	t.Parallel()
 	for moment, at := range moments {
 		t.Run(moment, func(t *testing.T) {
 			t.Parallel()
@@ -178,6 +180,7 @@ func TestStorageGone(t *testing.T) {
 
 // Nobody knows any more which slot is to start: one of them does.
 func TestOTADataSpoilt(t *testing.T) {
+	t.Parallel()
 	fill := func(value byte) func(*rand.Rand, []byte) {
 		return func(_ *rand.Rand, sector []byte) {
 			for i := range sector {
@@ -237,6 +240,7 @@ func (r *rig) spoil(offset, size int64, change func([]byte)) {
 
 // Bits flip in an image that waits to be started: it is not, and comes again.
 func TestImageRotsBeforeItsTrial(t *testing.T) {
+	t.Parallel()
 	for _, place := range []string{"header", "program", "digest"} {
 		t.Run(place, func(t *testing.T) {
 			t.Parallel()
