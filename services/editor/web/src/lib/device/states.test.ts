@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import type { Device } from '$lib/api/types'
-import { afterEvent, afterRead, deviceState, matches, reasonSentence, stateWords } from './states'
+import { afterEvent, afterRead, deviceState, matches, reasonSentence, stateWords, wasReplaced } from './states'
 
 const device: Device = {
   device: 'd1', product_id: 'bot_001', name: 'Kitchen', tags: ['lab'], state: 'idle', online: false, revoked: false, running_version: 'r1',
@@ -33,6 +33,16 @@ test('what is read does not make a device seen earlier than events said', () => 
   expect(afterRead(at('2026-01-01T00:00:50Z'), at('2026-01-01T00:00:00Z'), now).seen_at).toBe('2026-01-01T00:00:50Z')
   expect(afterRead(at(), at('2025-12-31T00:00:00Z'), now)).toMatchObject({ seen_at: '2025-12-31T00:00:00Z', online: false })
   expect(afterRead(at(), undefined, now).seen_at).toBeUndefined()
+})
+
+test.each([
+  ['wanted', 'confirmed', 'r2', true],
+  ['wanted', 'confirmed', 'r1', false],
+  ['wanted', 'wanted', 'r2', false],
+  ['confirmed', 'confirmed', 'r2', false],
+] as const)('%s after %s of %s', (state, last, version, replaced) => {
+  const history = [{ at: '2026-01-01T00:00:00Z', state: last, deployment: 1, version }]
+  expect(wasReplaced({ ...device, state, wanted_version: 'r2' }, history)).toBe(replaced)
 })
 
 test.each([

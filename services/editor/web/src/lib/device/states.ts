@@ -1,4 +1,4 @@
-import type { Device, DeviceEvent } from '$lib/api/types'
+import type { Device, DeviceEvent, HistoryEntry } from '$lib/api/types'
 import type { Tone } from '$lib/tone'
 
 type State = Device['state']
@@ -72,6 +72,12 @@ export function afterRead(read: Device, before: Device | undefined, now = new Da
   const seen = Date.parse(before?.seen_at ?? '')
   if (!(seen > Date.parse(read.seen_at ?? '1970-01-01'))) return read
   return { ...read, seen_at: before!.seen_at, online: read.online || now.getTime() - seen < justNow }
+}
+
+/** Whether a device ran what it shall run and runs something else now, which came by cable: it does not fetch the same again. */
+export function wasReplaced(device: Device, history: HistoryEntry[]): boolean {
+  const last = history[0]
+  return device.state === 'wanted' && last?.state === 'confirmed' && last.version === device.wanted_version
 }
 
 /** Whether a device is meant by all words of a search. */
