@@ -4,8 +4,6 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 
 export FLOTA_CACHE ?= $(HOME)/.cache/flota
-TOOL := deploy/tools/build.sh
-MODULES := pkg $(wildcard services/*) deploy/solo firmware/simulator
 WEB := services/editor/web
 
 help: ## this list
@@ -29,13 +27,17 @@ up: ## the separate services with Docker Compose
 bench: build ## measure; writes deploy/bench/RESULTS.md and results.json
 	@deploy/bench/run.sh $(ARGS)
 
+faultlab: setup ## power cuts, bad networks, hostile servers against virtual boards; writes deploy/bench
+	@deploy/setup/faultlab.sh $(ARGS)
+
 cores: ## install the ESP32 and RP2040 cores from their board managers (needs the internet)
 	@deploy/toolchain/cores.sh
 
-build: setup web ## bin/: flota-solo, the services, the simulator, flota-provision
+build: setup web ## bin/: flota-solo, the services, the simulator, flota-board, flota-provision
 	@mkdir -p bin
 	@go build -trimpath -o bin/flota-solo ./deploy/solo/cmd/flota-solo
 	@go build -trimpath -o bin/flota-simulator ./firmware/simulator/cmd/flota-simulator
+	@go build -trimpath -o bin/flota-board ./firmware/chip/cmd/flota-board
 	@go build -trimpath -o bin/flota-provision ./firmware/provision/cmd/flota-provision
 	@for s in auth editor compiler artifact fleet boards; do go build -trimpath -o bin/flota-$$s ./services/$$s/cmd/$$s; done
 
@@ -54,4 +56,4 @@ clean: ## remove what make built in this folder (not the cache)
 	rm -rf bin $(WEB)/node_modules
 	git clean -fdXq $(WEB)/dist
 
-.PHONY: help run test lint gen up bench cores build setup setup-lint web clean
+.PHONY: help run test lint gen up bench faultlab cores build setup setup-lint web clean

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # The slower tiers: the object store on a real MinIO server, and the services as separate processes on a real NATS
-# server, MongoDB's wire and real S3 servers, behind Caddy.
+# server, MongoDB's wire and real S3 servers, behind Caddy; and of the firmware what takes minutes.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
-deploy/setup/setup.sh test
+deploy/setup/setup.sh test slow
 . deploy/setup/env.sh
 FLOTA_TEST_NATS_SERVER=$(deploy/tools/build.sh nats-server); export FLOTA_TEST_NATS_SERVER
 FLOTA_TEST_CADDY=$(deploy/tools/build.sh caddy); export FLOTA_TEST_CADDY
@@ -15,3 +15,9 @@ step "object store on MinIO"
 go test -count=1 -v -timeout 10m -run MinIO ./pkg/blob
 step "services as separate processes on MinIO: the first update"
 FLOTA_TEST_SEPARATE=1 go test -count=1 -v -timeout 10m -run 'SeparateProcesses/(each_says|the_first)' ./deploy/solo
+step "FlotaOTA: two compilers, sanitizers, a power cut at every byte, fuzzing"
+FUZZ_SECONDS=${FUZZ_SECONDS:-10} firmware/esp32/test/run.sh full
+step "virtual boards: every sketch, compiled by arduino-cli"
+FLOTA_TEST_FULL=1 go test -count=1 -timeout 20m -run '^TestSketches' ./firmware/chip
+step "fault lab: a thousand power cuts, and every other fault"
+(cd firmware/faultlab && go test -count=1 -timeout 20m -args -cuts=1000)
