@@ -17,6 +17,9 @@ const (
 	defaultCheckin = 300 * time.Second
 	// maxTries is how often a new image may be booted without a check-in.
 	maxTries = 3
+	// pendingWait is the longest wait while an image is pending: what is not proved to
+	// be the server's own must not use up its time.
+	pendingWait = 30 * time.Second
 	// firstBackoff is the wait after the first failure in a row; it doubles.
 	firstBackoff = 5 * time.Second
 )
@@ -54,9 +57,12 @@ type Device struct {
 
 	clock   time.Duration // the server's clock less ours
 	booted  time.Time
-	retryAt time.Time     // when the image on trial may be booted again
-	usual   time.Duration // between two polls, as the server said last
-	failed  int           // rounds in a row that ended in an outage
+	retryAt time.Time // when the image on trial may be booted again
+
+	spoilt      int64 // a deployment that is left alone until then
+	spoiltUntil time.Time
+	usual       time.Duration // between two polls, as the server said last
+	failed      int           // rounds in a row that ended in an outage
 }
 
 // New makes a device that boots, with Run, what its storage holds.
@@ -200,7 +206,7 @@ func (d *Device) bounded(wait time.Duration) (time.Duration, error) {
 		if left <= 0 {
 			return 0, d.noCheckin()
 		}
-		wait = min(wait, left)
+		wait = min(wait, left, pendingWait)
 	}
 	if d.o.Poll > 0 {
 		wait = min(wait, d.o.Poll)

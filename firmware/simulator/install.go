@@ -52,6 +52,9 @@ func (d *Device) offered(ctx context.Context, body []byte) error {
 	if s.Deployment == d.state.Decided || d.state.Tries > 0 && image == *d.other() {
 		return nil // it is decided since it was asked for, or waits for its next trial
 	}
+	if s.Deployment == d.spoilt && time.Now().Before(d.spoiltUntil) {
+		return nil
+	}
 	d.state.Accepted = s.Deployment
 	if newKeys != nil {
 		d.state.Keys = nil
@@ -119,10 +122,23 @@ func (d *Device) install(ctx context.Context, image Image, size int64, link stri
 		}
 		d.say("the download is no good: %s", reason)
 		d.state.Fetch.again()
-		if d.state.Fetch.Failed++; d.state.Fetch.Failed == maxDownloads {
+		if d.state.Fetch.Failed++; d.state.Fetch.Failed < maxDownloads {
+			continue
+		}
+		if reason != deviceproto.ReasonDigest {
 			return d.refuse(image.Deployment, reason)
 		}
+		return d.leave(image.Deployment)
 	}
+}
+
+// leave lets a deployment be for a while, whose bytes were wrong again and again. It decides
+// nothing: whoever is on the way can spoil bytes, and must not be able to end a deployment.
+func (d *Device) leave(deployment int64) error {
+	d.say("leaves deployment %d alone: its bytes are wrong", deployment)
+	d.state.Fetch = nil
+	d.spoilt, d.spoiltUntil = deployment, time.Now().Add(deviceproto.MaxWait)
+	return d.keepReport(deviceproto.Report{Deployment: deployment, State: deviceproto.Failed, Reason: deviceproto.ReasonDigest})
 }
 
 // apply makes the other slot, which holds the image, the one to run.

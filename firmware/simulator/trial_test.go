@@ -160,8 +160,7 @@ func TestANewerDeploymentEndsATrial(t *testing.T) {
 	})
 }
 
-// The bytes are wrong, or cannot be stored, three times: the deployment is
-// refused for good; the next one is not.
+// The bytes are wrong three times: the deployment is left alone for an hour; the next one is not.
 func TestDownloadsThatAreNoGood(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		k := newKit(t)
@@ -174,9 +173,16 @@ func TestDownloadsThatAreNoGood(t *testing.T) {
 		if r := k.reports[len(k.reports)-1]; r.Reason != deviceproto.ReasonDigest || r.Deployment != 7 || len(k.images) != 3 {
 			t.Errorf("%+v after %d downloads", r, len(k.images))
 		}
+		for range 10 {
+			time.Sleep(k.step())
+		}
+		if len(k.images) != 3 || k.device.state.Decided == 7 {
+			t.Errorf("%d downloads, decided %d", len(k.images), k.device.state.Decided)
+		}
+		time.Sleep(deviceproto.MaxWait)
 		k.step()
-		if len(k.images) != 3 || k.device.state.Decided != 7 {
-			t.Errorf("%d downloads", len(k.images))
+		if len(k.images) != 6 {
+			t.Errorf("%d downloads an hour later", len(k.images))
 		}
 		k.want(k.p, 8, one)
 		k.confirmed(8)
@@ -203,6 +209,9 @@ func TestWrongDigestsAreCountedOverRestarts(t *testing.T) {
 		}
 		for range 10 {
 			time.Sleep(k.step())
+			if k.last() == deviceproto.Failed {
+				break
+			}
 			k.boot()
 		}
 		if k.said() != "downloading failed:digest" || whole != 5 {

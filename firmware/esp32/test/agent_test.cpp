@@ -495,7 +495,10 @@ TEST_CASE("bytes that are wrong are fetched three times in all") {
     CHECK(b.runs_old());
     CHECK(asked == 3);
     CHECK(b.said("failed digest"));
-    CHECK(b.number("decided") == 7);
+    CHECK(b.number("decided") != 7);
+    wrong = 0;  // whoever spoilt it has gone
+    b.m.run(60 * minute);
+    CHECK(b.runs_next());
   }
 }
 

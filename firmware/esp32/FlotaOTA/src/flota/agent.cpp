@@ -32,6 +32,7 @@ void Agent::begin() {
 // load takes up what is in the storage, which the cable may have changed.
 void Agent::load() {
   changed_ = false;
+  spoilt_ = 0;
   provisioned_ = client_.load();
   decided_ = get_number(m_.storage, key::decided);
   Release running;
@@ -209,6 +210,8 @@ void Agent::schedule(Outcome outcome, const Answer &answer) {
       if (failures_ < UINT8_MAX) failures_++;
       break;
   }
+  // On trial time is short, and what is not proved to be the server's own must not use it up.
+  if (pending_ && wait > kPendingWait) wait = kPendingWait;
   m_.board.light(outcome != Outcome::ok ? Light::offline : failed_ ? Light::failed : Light::idle);
   poll_at_ = now() + wait;
 }
@@ -292,6 +295,7 @@ Agent::Decision Agent::accept(const Release &release, const TrustedKeys *keys, R
     wanted_ = true;
     return Decision::ignore;  // it waits for its next trial
   }
+  if (release.deployment == spoilt_ && now() < spoilt_until_) return Decision::ignore;
   bool known = download_.active() && download_.release().deployment == release.deployment;
   if (known && complete_) return Decision::ignore;  // it waits for the sketch
   bool runs = memcmp(release.sha256, digest_, kDigest) == 0;
@@ -320,6 +324,16 @@ void Agent::refuse(const Release &release, Reason reason) {
   complete_ = false;
 }
 
+// spoilt leaves a deployment alone for a while. It decides nothing: whoever is on the way can
+// spoil bytes, and must not be able to end a deployment.
+void Agent::spoilt(const Release &release) {
+  report(release, State::failed, Reason::digest);
+  failed_ = true;
+  download_.drop();
+  spoilt_ = release.deployment;
+  spoilt_until_ = now() + kMaxWait;
+}
+
 Outcome Agent::install(const Release &release, const char *link, Answer *answer) {
   complete_ = failed_ = false;
   if (has_candidate_) drop_candidate();  // something else is wanted now
@@ -336,7 +350,11 @@ Outcome Agent::install(const Release &release, const char *link, Answer *answer)
     if (reason == Reason::none) reason = download_.check();
     if (reason == Reason::none) break;
     if (!download_.again()) {
-      refuse(release, reason);
+      if (reason == Reason::digest) {
+        spoilt(release);
+      } else {
+        refuse(release, reason);
+      }
       return Outcome::ok;
     }
   }

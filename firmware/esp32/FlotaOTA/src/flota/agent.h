@@ -75,6 +75,7 @@ class Agent final : public Provisioned, private Download::Progress {
   Decision accept(const Release &release, const TrustedKeys *keys, Reason *reason);
   Outcome install(const Release &release, const char *link, Answer *answer);
   void refuse(const Release &release, Reason reason);
+  void spoilt(const Release &release);
   void apply(bool waited);
   void retry();
   void activate();
@@ -129,6 +130,8 @@ class Agent final : public Provisioned, private Download::Progress {
   uint8_t told_ = 255;  // percent
   bool was_pressed_ = false;
   bool failed_ = false;  // the last update
+  int64_t spoilt_ = 0;   // the deployment whose bytes were wrong again and again
+  uint64_t spoilt_until_ = 0;
 
   char versions_[2][kMaxText + 1] = {};
   std::atomic<const char *> version_{versions_[0]};
