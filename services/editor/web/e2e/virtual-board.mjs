@@ -155,6 +155,17 @@ export function virtualBoard(step, at) {
     await page.getByRole('button', { name: 'Flash and provision' }).click()
     await page.getByText('Provisioned: the board has stored it.').waitFor(update)
   })
+
+  step('a board is deleted, and another becomes the same device', async () => {
+    const { page, visitor } = at
+    await page.getByRole('button', { name: 'Actions on the board' }).click()
+    await page.getByRole('menuitem', { name: 'Delete the board' }).click()
+    await page.getByRole('button', { name: 'Delete board' }).click()
+    await page.getByRole('button', { name: 'Make a virtual board of it' }).click()
+    await page.getByRole('list', { name: 'Steps' }).waitFor({ state: 'detached', ...update })
+    await page.getByRole('status', { name: 'Board state' }).getByText('Running').waitFor()
+    await visitor.look('virtual-again')
+  })
 }
 
 /** The lines in the serial monitor. */

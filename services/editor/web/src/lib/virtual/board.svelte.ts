@@ -10,6 +10,8 @@ const press = 200 // milliseconds that a finger stays on the button
 export class DeviceBoard {
   /** Undefined where the device is none, or no service runs virtual boards. */
   board = $state.raw<VirtualBoard>()
+  /** It was deleted here: nothing works as this device any more, though it counts as online for a while. */
+  removed = $state(false)
   /** Whether this installation runs virtual boards. */
   offered = $state(false)
   fault = $state('')
@@ -64,6 +66,7 @@ export class DeviceBoard {
   async remove() {
     await ok(boards.DELETE('/boards/{board}', { params: this.#params }))
     this.board = undefined
+    this.removed = true
   }
 
   get #params() {
