@@ -24,6 +24,8 @@ const (
 	defaultBaud     = 115200
 	defaultPause    = 100 * time.Millisecond
 	defaultMaxPause = 5 * time.Second
+	haste           = time.Second      // a start that ends by itself sooner was no use
+	maxHasty        = 10               // such starts in a row, before each takes longer than the one before
 	calm            = 10 * time.Second // a start that lives so long is no panic in a row
 
 	startTimeout = 30 * time.Second
@@ -145,6 +147,7 @@ type machine struct {
 	dog    time.Duration
 	sleep  *wakeup
 	panics int // in a row
+	hasty  int // starts in a row that ended by themselves within haste
 
 	process *running
 	then    []func() // what waits for the end of the process
@@ -283,7 +286,7 @@ func (m *machine) timeout() {
 	case PhaseStarting:
 		m.start()
 	case PhaseSleeping:
-		m.schedule(ResetSleep, 0)
+		m.schedule(ResetSleep, m.slower())
 	case PhaseRunning:
 		m.tell(Event{Kind: Watchdog})
 		m.halt(func() {
@@ -292,6 +295,15 @@ func (m *machine) timeout() {
 		})
 	default: // nothing is waited for
 	}
+}
+
+// slower is the pause before the next start of a board that does nothing but start: a start costs its host
+// more than the sketch's own share of it.
+func (m *machine) slower() time.Duration {
+	if m.hasty <= maxHasty {
+		return 0
+	}
+	return min(m.cfg.Pause<<min(m.hasty-maxHasty, 16), m.cfg.MaxPause)
 }
 
 // panicked starts the board again, later each time.
@@ -438,13 +450,16 @@ func (m *machine) end(exit Exit) {
 	if time.Since(r.since) >= calm {
 		m.panics = 0
 	}
+	if m.hasty++; r.cut != nil || time.Since(r.since) >= haste {
+		m.hasty = 0
+	}
 	switch {
 	case exit.Signal == 0 && exit.Status == statusRestart:
-		m.schedule(ResetSoftware, 0)
+		m.schedule(ResetSoftware, m.slower())
 	case exit.Signal == 0 && exit.Status == statusPowerCut:
-		m.schedule(ResetPower, 0)
+		m.schedule(ResetPower, m.slower())
 	case exit.Signal == 0 && exit.Status == statusBrownout:
-		m.schedule(ResetBrownout, 0)
+		m.schedule(ResetBrownout, m.slower())
 	case exit.Signal == 0 && exit.Status == statusSleep:
 		m.fallAsleep()
 	case exit.Signal != 0:

@@ -145,6 +145,28 @@ func TestDeepSleep(t *testing.T) {
 	k.is("no", "rtcload 3")
 }
 
+// A board that does nothing but restart is started ever later, from the eleventh time on.
+func TestRestartStorm(t *testing.T) {
+	program := filepath.Join(t.TempDir(), "restart.cpp")
+	if err := os.WriteFile(program, []byte("int main() { return 64; }\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	b := chiptest.NewBench(t, chiptest.Program(t, nil, program), func(c *chip.Config) { c.Pause, c.MaxPause = time.Millisecond, time.Hour })
+	b.On()
+	b.Started(20)
+	var last int
+	var since time.Time
+	b.Until("a long pause", func() bool { // 1 ms doubled: the 22nd comes after 2 s, the 23rd after 4
+		if n := b.State().Starts; n != last {
+			last, since = n, time.Now()
+		}
+		return time.Since(since) > 1500*time.Millisecond
+	})
+	if last < 20 || last > 23 {
+		t.Errorf("%d starts", last)
+	}
+}
+
 // A board that panics at once is started ever later, at most so late; power and reset do not wait.
 func TestPanicsInARow(t *testing.T) {
 	program := filepath.Join(t.TempDir(), "panic.cpp")
