@@ -34,7 +34,7 @@ cores: ## install the ESP32 and RP2040 cores from their board managers (needs th
 	@deploy/toolchain/cores.sh
 
 build: setup web ## bin/: flota-solo, the services, the simulator, flota-board, flota-provision
-	@mkdir -p bin
+	@mkdir -p bin; echo "building the programs …" >&2
 	@go build -trimpath -o bin/flota-solo ./deploy/solo/cmd/flota-solo
 	@go build -trimpath -o bin/flota-simulator ./firmware/simulator/cmd/flota-simulator
 	@go build -trimpath -o bin/flota-board ./firmware/chip/cmd/flota-board
