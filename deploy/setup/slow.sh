@@ -21,3 +21,5 @@ step "virtual boards: every sketch, compiled by arduino-cli"
 FLOTA_TEST_FULL=1 go test -count=1 -timeout 20m -run '^TestSketches' ./firmware/chip
 step "fault lab: a thousand power cuts, and every other fault"
 (cd firmware/faultlab && go test -count=1 -timeout 20m -args -cuts=1000)
+step "FlotaOTA with a real ESP32 core, where one is installed"
+firmware/esp32/compile-check.sh "$arduino_cli"
