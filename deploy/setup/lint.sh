@@ -22,6 +22,6 @@ deploy/setup/gen.sh
 [ "$before" = "$(generated)" ] || { echo "flota: generated code was out of date; it is made again now: look at git diff and commit it" >&2; exit 1; }
 step "svelte-check"; (cd services/editor/web && npm run --silent check)
 step "flake8"; git ls-files -z '*.py' | xargs -0r flake8 --max-line-length 99
-step "clang-format"; git ls-files -z '*.cpp' '*.h' '*.c' | xargs -0r clang-format --dry-run -Werror
+step "clang-format"; git ls-files -z '*.cpp' '*.h' '*.c' 'firmware/esp32/*.ino' | xargs -0r clang-format --dry-run -Werror
 step "shell"; for s in $(git ls-files '*.sh' .ci/run); do bash -n "$s"; done
 echo "lint: clean"

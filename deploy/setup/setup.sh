@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs what building, running and testing Flota need, and nothing where it is there already.
-#   deploy/setup/setup.sh [test] [lint]     as root, or as a user with sudo
+#   deploy/setup/setup.sh [test] [slow] [lint] [bench]     as root, or as a user with sudo
 # Ends with one sentence when something cannot be had.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
@@ -40,12 +40,13 @@ deploy/toolchain/layout.sh "$arduino_cli" >/dev/null
 
 for extra in "$@"; do
   case $extra in
-    test) install_packages chromium openssl ;;
+    test) install_packages chromium openssl make doctest-dev nlohmann-json3-dev ;;
+    slow) install_packages clang libclang-rt-dev ;;
     lint)
       install_packages clang-format flake8
       for tool in golangci-lint buf; do deploy/tools/build.sh "$tool" >/dev/null; done
       ;;
     bench) install_packages nginx-light ;;
-    *) fail "setup.sh knows test, lint and bench, not $extra" ;;
+    *) fail "setup.sh knows test, slow, lint and bench, not $extra" ;;
   esac
 done

@@ -10,7 +10,9 @@ step "go vet"
 go vet work
 step "web editor: unit tests"
 (cd services/editor/web && npm test --silent)
-step "Go tests of every package"
+step "FlotaOTA: the portable core"
+firmware/esp32/test/run.sh quick
+step "Go tests of every package; virtual boards, a few sketches, a few of the fault lab's power cuts"
 go list work | grep -vx "$whole" | xargs go test -timeout 10m
 # Alone on the machine, and never from the cache: it runs binaries, compilers and a browser.
 step "the product as a whole: flota-solo, simulated devices, Chromium"

@@ -333,55 +333,32 @@ func TestSeedWithStockHTTPUpdate(t *testing.T) {
 	unmanaged := true
 	_, err = b.holder.ChangeProject(ctx, b.project.Id, editorapi.ChangeProjectJSONBody{Unmanaged: &unmanaged})
 	require.NoError(t, err)
-	first, _, _ := b.compile(fmt.Sprintf(stockSketch, "first"))
+	first, _, _ := b.compile(stockSketch(t, 1))
 	require.Nil(t, first.Agent)
 	_, err = b.holder.FlashBoard(ctx, board, first.Id, false)
 	require.NoError(t, err)
-	b.hear("the first sketch is connected")
 
-	second, app, _ := b.compile(fmt.Sprintf(stockSketch, "second"))
+	second, app, _ := b.compile(stockSketch(t, 2))
 	b.deploy(solotest.DeployWish{Build: second.Id, AcceptUnmanaged: true})
-	const update = "the second sketch is connected"
-	require.Eventually(t, func() bool {
-		done := strings.Contains(b.words(), update)
-		b.again(!done)
-		return done
-	}, patience, 50*time.Millisecond)
-	b.press()
-	b.hear("nothing new")
-	b.wait("what it said of itself", func(d fleetapi.Device) bool { return d.RunningSha256 != nil && *d.RunningSha256 == app.Sha256 })
+	_, err = b.holder.WaitBoard(ctx, board, func(now boardsapi.Board) bool {
+		updated := *now.Slot == "app1"
+		b.again(!updated)
+		return updated && *now.Reset == "software"
+	})
+	require.NoError(t, err, b.words())
+	// It says what it runs when it asks again.
+	b.last = time.Time{}
+	b.wait("what it runs", func(d fleetapi.Device) bool {
+		known := d.RunningSha256 != nil && *d.RunningSha256 == app.Sha256
+		b.again(!known)
+		return known
+	})
 }
 
-const stockSketch = `
-#include <Arduino_JSON.h>
-#include <HTTPUpdate.h>
-#include <Preferences.h>
-#include <WiFi.h>
-
-Preferences given;  // what flota-provision wrote
-
-void setup() {
-  Serial.begin(115200);
-  pinMode(0, INPUT_PULLUP);
-  given.begin("flota", true);
-  JSONVar wifi = JSON.parse(given.getString("wifi"));
-  WiFi.begin((const char *)wifi[0]["ssid"], (const char *)wifi[0]["password"]);
-  while (WiFi.status() != WL_CONNECTED) delay(100);
-  Serial.println("the %s sketch is connected");
+// stockSketch is the library's example; each number makes another image of it.
+func stockSketch(t *testing.T, number int) string {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(solotest.Root(), "firmware", "esp32", "FlotaOTA", "examples", "StockHTTPUpdate", "StockHTTPUpdate.ino"))
+	require.NoError(t, err)
+	return fmt.Sprintf("%s\nstruct Edition { Edition() { number = %d; } volatile int number; } edition;\n", text, number)
 }
-
-void loop() {
-  if (digitalRead(0) == HIGH) return delay(10);
-  String product = given.getString("product_id");
-  httpUpdate.setAuthorization(product, given.getString("key"));
-  WiFiClient client;
-  switch (httpUpdate.update(client, given.getString("server") + "/firmware/" + product + ".ino.bin")) {
-    case HTTP_UPDATE_NO_UPDATES:
-      Serial.println("nothing new");
-      break;
-    default:
-      Serial.println(httpUpdate.getLastErrorString());
-  }
-  while (digitalRead(0) == LOW) delay(10);
-}
-`

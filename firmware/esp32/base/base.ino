@@ -9,8 +9,6 @@
 #include "improv.h"
 #include "portal.h"
 
-FLOTA_MANAGED
-
 // The status LED is the board's own, which on a plain ESP32 is mostly at GPIO2.
 #if defined(LED_BUILTIN)
 const int kLed = LED_BUILTIN;
@@ -173,7 +171,8 @@ void introduce() {
   flota::Machine &m = flota::machine();
   Serial.printf("\nFlota base, %s, %s, %s, slots of %u bytes, rollback: %s\n", flota::kAgent, m.board.chip(), name,
                 unsigned(m.slots.size()), m.slots.rolls_back() ? "bootloader" : "agent-only");
-  if (!FlotaOTA.provisioned()) Serial.println("Belongs nowhere yet: waits on this port for flota-provision or the page.");
+  if (!FlotaOTA.provisioned())
+    Serial.println("Belongs nowhere yet: waits on this port for flota-provision or the page.");
 }
 
 // narrate prints what has changed.

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
@@ -81,7 +82,7 @@ func firmware(ctx context.Context, b *bench) error {
 		{"by arduino-cli, run on virtual boards", "go", []string{"test", "-count=1", "-v", "-timeout", "20m", "-run", "^TestSketches$", "./firmware/chip"}},
 	} {
 		cmd := exec.CommandContext(ctx, m.name, m.args...)
-		cmd.Dir = filepath.Clean(solotest.Root())
+		cmd.Dir, cmd.Env = filepath.Clean(solotest.Root()), append(os.Environ(), "FLOTA_TEST_FULL=1")
 		out, err := cmd.CombinedOutput()
 		if err != nil {
 			return fmt.Errorf("%s: %w\n%s", m.how, err, out)
