@@ -31,7 +31,7 @@ func TestExamples(t *testing.T) {
 				server.Until("a poll", func() bool { return len(server.Polls()) > 0 })
 				if filepath.Base(sketch) == "DeepSleep" {
 					b.Until("deep sleep", func() bool { return b.State().Phase == chip.PhaseSleeping })
-					b.After(0, "nothing to do")
+					b.After(0, "checked")
 				}
 			})
 		}

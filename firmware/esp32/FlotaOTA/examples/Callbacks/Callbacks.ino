@@ -1,55 +1,47 @@
-// A sketch that has a say in its updates: it shows progress, refuses what it does not want,
-// puts off the restart while it is at work, and tests a new image before that counts as good.
+// A sketch with a say: it shows how far an update is, refuses some, tests itself after one, and
+// restarts only when that does no harm. All of this is called in the agent's task, beside
+// loop(), and returns soon.
 #include <FlotaOTA.h>
 
+#include <atomic>
+
+// Without this the Arduino core makes a new image good before setup(), and it is never gone back from.
 extern "C" bool verifyRollbackLater() { return true; }
 
-// Callbacks run in the agent's task: what they share with loop() is volatile (or atomic).
-volatile bool working = false;
+const int kPump = 5;
 
-void onUpdate(const FlotaUpdate &update) {
-  switch (update.state) {
-    case FlotaState::downloading:
-      Serial.printf("version %s: %u %% of %u bytes\n", update.version, unsigned(update.percent), unsigned(update.size));
-      break;
-    case FlotaState::verified:
-      Serial.println("verified: size, digest and form are those that were signed");
-      break;
-    case FlotaState::applied:
-      Serial.println("restarting into it");
-      break;
-    case FlotaState::confirmed:
-      Serial.printf("version %s is good: it has checked in\n", update.version);
-      break;
-    case FlotaState::failed:
-    case FlotaState::rolled_back:
-      Serial.printf("version %s did not become ours: %s\n", update.version, update.reason);
-      break;
-  }
+std::atomic<bool> watering{false};
+
+void show(const FlotaUpdate &update) {
+  static const char *const states[] = {"downloading", "verified", "applied", "confirmed", "failed", "rolled back"};
+  Serial.printf("%s: %s, %u %% of %lu bytes %s\n", update.version, states[int(update.state)], unsigned(update.percent),
+                (unsigned long)update.size, update.reason);
 }
 
-// False refuses a release for good; the server hears "vetoed".
-bool onOffer(const FlotaUpdate &update) { return strstr(update.version, "beta") == nullptr; }
+// A release that is refused is so for good: it is reported as "vetoed".
+bool wanted(const FlotaUpdate &update) { return strstr(update.version, "beta") == nullptr; }
 
-// Asked every second once an image is ready, for as long as it takes.
-bool onReady() { return !working; }
+// Asked again every second, for as long as it takes.
+bool safe() { return !watering; }
 
-// Asked before the first check-in of a new image; false goes back to the old one at once.
-// A real one asks the sensor whether it answers.
-bool onSelfTest() { return ESP.getFreeHeap() > 20000; }
+// Asked once, in a new image, before its first check-in: false goes back to the old one at once.
+bool works() { return analogRead(A0) > 0; }
 
 void setup() {
   Serial.begin(115200);
-  FlotaOTA.onUpdate(onUpdate);
-  FlotaOTA.onOffer(onOffer);
-  FlotaOTA.onReady(onReady);
-  FlotaOTA.onSelfTest(onSelfTest);
+  pinMode(kPump, OUTPUT);
+  FlotaOTA.onUpdate(show);
+  FlotaOTA.onOffer(wanted);
+  FlotaOTA.onReady(safe);
+  FlotaOTA.onSelfTest(works);
   FlotaOTA.begin();
 }
 
 void loop() {
-  working = true;  // a motor turns, a measurement runs: no restart now
-  delay(2000);
-  working = false;
-  delay(3000);
+  watering = true;
+  digitalWrite(kPump, HIGH);
+  delay(10000);
+  digitalWrite(kPump, LOW);
+  watering = false;
+  delay(50000);
 }

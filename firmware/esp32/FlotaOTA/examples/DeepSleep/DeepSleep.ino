@@ -1,38 +1,30 @@
-// A board that sleeps and looks for an update when it wakes up.
-//
-// Two rules. Do not sleep while an image is on trial (FlotaOTA.pending()): the bootloader gives it one
-// start, so that sleeping ends its trial. And sleep only when checkNow() says so: it returns true
-// after a check-in with nothing left to do. A download that is cut short goes on at the next wake-up.
+// A board that sleeps most of the time: it wakes up, measures, looks for an update, and sleeps
+// again. While an image is on trial it must not sleep, since a new image has one start: it is
+// good after a check-in, or the old one is back after 300 s.
 #include <FlotaOTA.h>
 #include <esp_sleep.h>
 
+// Without this the Arduino core makes a new image good before setup(), and it is never gone back from.
 extern "C" bool verifyRollbackLater() { return true; }
 
-const uint32_t kCheckSeconds = 60;
-const uint64_t kSleepSeconds = 15 * 60;
+const uint64_t kSleep = 15 * 60 * 1000000ULL;  // microseconds
+const uint32_t kAwake = 60000;                 // milliseconds that a check may take
 
-RTC_DATA_ATTR unsigned wakeups = 0;  // outlives deep sleep
+RTC_DATA_ATTR int wakeups;
 
 void setup() {
   Serial.begin(115200);
-  Serial.printf("wake-up %u\n", ++wakeups);
+  Serial.printf("wake-up %d: %d\n", wakeups++, int(analogRead(A0)));
   FlotaOTA.begin();
-  // What the board is for comes here: measure, send.
+  while (!FlotaOTA.provisioned()) delay(100);  // awake, for the cable
+
+  bool checked;
+  do {
+    checked = FlotaOTA.checkNow(kAwake);
+  } while (FlotaOTA.pending());
+  Serial.println(checked ? "checked" : "no check-in, or a download that goes on at the next wake-up");
+  Serial.flush();
+  esp_deep_sleep(kSleep);
 }
 
-void loop() {
-  if (!FlotaOTA.provisioned()) {  // awake, for the cable
-    delay(1000);
-    return;
-  }
-  bool done = FlotaOTA.checkNow(kCheckSeconds * 1000);
-  if (FlotaOTA.pending()) {  // at most 300 s: then it is good, or the old image is back
-    Serial.println("on trial: awake");
-    delay(1000);
-    return;
-  }
-  Serial.println(done ? "nothing to do" : "no check-in in time: tries again after the sleep");
-  Serial.flush();
-  esp_sleep_enable_timer_wakeup(kSleepSeconds * 1000000);
-  esp_deep_sleep_start();
-}
+void loop() {}

@@ -1,12 +1,10 @@
-// The least that a sketch outside the farm needs: the farm adds the agent by itself.
-// Flash it by cable, then give the board its server, key and Wi-Fi over the same cable:
+// The least: a sketch that can be updated over the air. On the farm none of this is needed, since every
+// managed sketch gets it. After the first flash, give the board its server, key and Wi-Fi by cable:
 //
 //   flota-provision --port /dev/ttyUSB0 --file bot_001.json
-//
-// While it was given nothing, the agent reads the serial port; leave Serial.read() alone until then.
 #include <FlotaOTA.h>
 
-// Without this the Arduino core makes every new image good before setup(), and none is ever gone back from.
+// Without this the Arduino core makes a new image good before setup(), and it is never gone back from.
 extern "C" bool verifyRollbackLater() { return true; }
 
 void setup() {
@@ -15,7 +13,7 @@ void setup() {
 }
 
 void loop() {
-  Serial.printf("%s runs version %s\n", FlotaOTA.provisioned() ? FlotaOTA.productId() : "an unprovisioned board",
+  Serial.printf("%s, version %s\n", FlotaOTA.provisioned() ? FlotaOTA.productId() : "not provisioned",
                 FlotaOTA.version());
   delay(5000);
 }

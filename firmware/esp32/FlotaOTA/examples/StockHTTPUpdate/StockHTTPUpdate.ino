@@ -1,87 +1,81 @@
-// Updates without FlotaOTA: arduino-esp32's own HTTPUpdate and the server's static link
+// The seed's way, with nothing of ours in it: arduino-esp32's own HTTPUpdate fetches the static
+// link at the press of a button. It verifies no signature and goes back from nothing, so it is
+// for projects that opted out of the agent. A download that is cut short begins from 0, and loop()
+// stands still meanwhile; nobody is told what became of it. The server answers to it over TLS, or over plain HTTP where
+// its operator consented, since HTTPUpdate can only send its password as it is.
 //
-//   <server>/firmware/<product_id>.ino.bin
-//
-// asked when the button (GPIO0 to ground) is pressed, and every hour. It is for projects that opted out
-// of the agent. What they do without:
-//   - no signature: who has the server, or over plain HTTP the network, decides what runs here
-//   - no rollback: an image that starts and then fails stays, until somebody comes with a cable
-//   - a download that is cut short begins from 0, and loop() stands still meanwhile
-//   - over http:// the key goes over the network as it is; the server's operator must have consented
-//     (FLOTA_PLAIN_HTTP_DEVICES)
-//
-// Server, product ID, key and Wi-Fi are what flota-provision wrote into NVS while the base sketch, or any
-// sketch with FlotaOTA, ran: this one does not listen on the cable.
+// Server, name, key and Wi-Fi are where flota-provision and the base sketch put them: in NVS,
+// namespace "flota". Write them before this sketch, by way of the base sketch.
 #include <HTTPUpdate.h>
 #include <Preferences.h>
 #include <WiFi.h>
 #include <WiFiClientSecure.h>
 
 const char kVersion[] = "1.0.0";
-const uint8_t kButton = 0;
-const uint32_t kEvery = 60UL * 60 * 1000;  // ms
+const int kButton = 0;  // to ground
 
-Preferences given;
+String server, product, key, ca, ssid, password;
 
-// field finds a text in the list of networks, [{"ssid":"…","password":"…"}], in the form in which FlotaOTA
-// stores it: without spaces; quote and backslash come after a backslash.
-String field(const String &networks, const char *name) {
-  String before = String("\"") + name + "\":\"", text;
-  int at = networks.indexOf(before);
-  if (at < 0) return text;
-  for (unsigned i = unsigned(at) + before.length(); i < networks.length() && networks[i] != '"'; i++) {
-    if (networks[i] == '\\') i++;
-    text += networks[i];
+// member takes a string out of the first object of a JSON array; it knows no escapes but \" and \\.
+String member(const String &json, const char *name) {
+  int at = json.indexOf(String("\"") + name + "\":\"");
+  String value;
+  if (at < 0) return value;
+  for (at += int(strlen(name)) + 4; at < int(json.length()) && json[at] != '"'; at++) {
+    if (json[at] == '\\') at++;
+    value += json[at];
   }
-  return text;
-}
-
-void update() {
-  String server = given.getString("server"), product = given.getString("product_id"), ca = given.getString("ca");
-  String link = server + "/firmware/" + product + ".ino.bin";
-  httpUpdate.setAuthorization(product, given.getString("key"));
-  t_httpUpdate_return result;
-  if (server.startsWith("https://")) {
-    if (ca.length() == 0) {
-      Serial.println("not checked: TLS needs the certificate to pin, \"ca\", in what the board is given");
-      return;
-    }
-    WiFiClientSecure client;
-    client.setCACert(ca.c_str());
-    result = httpUpdate.update(client, link);
-  } else {
-    WiFiClient client;
-    result = httpUpdate.update(client, link);
-  }
-  // Where there was something new, the board has restarted.
-  if (result == HTTP_UPDATE_NO_UPDATES) {
-    Serial.println("nothing new");
-  } else {
-    Serial.printf("no update: %s\n", httpUpdate.getLastErrorString().c_str());
-  }
+  return value;
 }
 
 void setup() {
   Serial.begin(115200);
   pinMode(kButton, INPUT_PULLUP);
-  if (!given.begin("flota", true) || given.getString("key").length() == 0) {
-    Serial.println("was given nothing yet: flash the base sketch and call flota-provision");
-    while (true) delay(1000);
+  Preferences flota;
+  if (flota.begin("flota", true)) {
+    server = flota.getString("server", "");
+    product = flota.getString("product_id", "");
+    key = flota.getString("key", "");
+    ca = flota.getString("ca", "");
+    String networks = flota.getString("wifi", "");
+    ssid = member(networks, "ssid");
+    password = member(networks, "password");
+    flota.end();
   }
-  String networks = given.getString("wifi");
-  WiFi.begin(field(networks, "ssid").c_str(), field(networks, "password").c_str());
+  if (server.isEmpty() || ssid.isEmpty()) {
+    Serial.println("Nothing in NVS: flash the base sketch, and provision it.");
+    return;
+  }
+  WiFi.begin(ssid.c_str(), password.c_str());
   while (WiFi.status() != WL_CONNECTED) delay(100);
-  Serial.printf("version %s is connected\n", kVersion);
+  Serial.printf("Version %s is connected.\n", kVersion);
+}
+
+void update() {
+  HTTPClient http;
+  WiFiClientSecure secure;
+  WiFiClient plain;
+  bool tls = server.startsWith("https:");
+  if (tls) secure.setCACert(ca.c_str());
+  String link = server + "/firmware/" + product + ".ino.bin";
+  if (!(tls ? http.begin(secure, link) : http.begin(plain, link))) return;
+  http.setAuthorization(product.c_str(), key.c_str());
+  switch (httpUpdate.update(http)) {  // restarts where it succeeds
+    case HTTP_UPDATE_NO_UPDATES:
+      Serial.println("It runs what it should.");
+      break;
+    case HTTP_UPDATE_FAILED:
+      Serial.printf("Update: %s\n", httpUpdate.getLastErrorString().c_str());
+      break;
+    default:
+      break;
+  }
 }
 
 void loop() {
-  static uint32_t last = 0;
-  bool pressed = digitalRead(kButton) == LOW;
-  if (!pressed && millis() - last < kEvery) {
-    delay(10);
-    return;
+  if (digitalRead(kButton) == LOW && WiFi.status() == WL_CONNECTED) {
+    update();
+    while (digitalRead(kButton) == LOW) delay(50);  // once for each time it is pressed
   }
-  last = millis();
-  update();
-  while (digitalRead(kButton) == LOW) delay(10);
+  delay(50);
 }
