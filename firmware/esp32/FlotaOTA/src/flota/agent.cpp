@@ -16,6 +16,8 @@ Agent::Agent(Machine &machine, Sketch &sketch)
       download_(machine, client_, room_, *this),
       reports_(machine.storage) {}
 
+Agent::~Agent() { hang_up(); }
+
 void Agent::run() {
   begin();
   for (;;) step();
@@ -43,13 +45,16 @@ void Agent::load() {
   has_candidate_ = candidate_.load(m_.storage);
   complete_ = false;
   failures_ = 0;
-  if (provisioned_) {
-    delete dialogue_;
-    dialogue_ = nullptr;
-    if (line_ != nullptr) wipe(line_, kMaxLine);
-    free(line_);
-    line_ = nullptr;
-  }
+  if (provisioned_) hang_up();
+}
+
+// hang_up gives the cable back to the sketch, and the memory of its lines.
+void Agent::hang_up() {
+  delete dialogue_;
+  dialogue_ = nullptr;
+  if (line_ != nullptr) wipe(line_, kMaxLine);
+  free(line_);
+  line_ = nullptr;
 }
 
 // runs notes what runs. Other tasks read the version at any time: the one that they

@@ -36,6 +36,7 @@ class Sketch {
 class Agent final : public Provisioned, private Download::Progress {
  public:
   Agent(Machine &machine, Sketch &sketch);
+  ~Agent() override;
 
   // run is the agent's task. It never returns.
   [[noreturn]] void run();
@@ -64,6 +65,7 @@ class Agent final : public Provisioned, private Download::Progress {
   void runs(const Release &release);
   void start_trial();
   void listen();
+  void hang_up();
   void wait();
 
   void round();
