@@ -153,7 +153,7 @@ func TestCutsOnTheWayBack(t *testing.T) {
 		}
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			r := newRig(t, "power cut at every write of the way back, "+name)
+			r := newRig(t, "power cut at every write of the way back, "+name, unhurried)
 			bad := build(t, fails)
 			offer := func() int64 { return r.offer(another(t, bad)) }
 			starts := r.study(offer, deviceproto.RolledBack)

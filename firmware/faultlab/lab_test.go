@@ -178,8 +178,7 @@ func newRigAt(t testing.TB, class string, server *chiptest.Server, first []byte,
 // open takes the board in hand.
 func (r *rig) open(dir string, hurry int, change ...func(*chip.Config)) {
 	r.t.Helper()
-	r.hurry = hurry
-	r.Bench = chiptest.OpenBench(r.t, dir, append([]func(*chip.Config){func(c *chip.Config) {
+	change = append([]func(*chip.Config){func(c *chip.Config) {
 		c.Hurry = hurry
 		c.Start = chip.Direct{Memory: 64 << 20}.Start
 		told := c.Event
@@ -189,8 +188,13 @@ func (r *rig) open(dir string, hurry int, change ...func(*chip.Config)) {
 				told(e)
 			}
 		}
-	}}, change...)...)
+	}}, change...)
+	r.Bench = chiptest.OpenBench(r.t, dir, append(change, func(c *chip.Config) { r.hurry = c.Hurry })...)
 }
+
+// unhurried is for sketches that must have set their callbacks before the agent's first
+// step: there is half a second of the agent's for that.
+func unhurried(c *chip.Config) { c.Hurry = 10 }
 
 // pace is a power cut, after which the agent's time goes at another speed.
 func (r *rig) pace(hurry int) {
@@ -284,10 +288,9 @@ func (r *rig) counted() (starts, lost int) {
 	return r.starts, r.lost
 }
 
-// started waits for more starts.
-func (r *rig) started(more int) {
+// startedAfter waits for more starts than there were.
+func (r *rig) startedAfter(before, more int) {
 	r.t.Helper()
-	before, _ := r.counted()
 	r.Bench.Until("start", func() bool { now, _ := r.counted(); return now >= before+more })
 }
 

@@ -61,8 +61,9 @@ func TestWiFiGoneWhilePending(t *testing.T) {
 				r.Net().Set(chiptest.Link{})
 			}()
 		})
+		starts, _ := r.counted()
 		n := r.goodRelease()
-		r.started(2)
+		r.startedAfter(starts, 2)
 		found.fault(r.class, 1)
 		r.radio(true)
 		r.over()
@@ -141,7 +142,7 @@ func TestServerAwayWhilePending(t *testing.T) {
 			r := newRig(t, "server away while an image is on trial, "+name).on()
 			r.once(startOf("app1"), func(chip.Event) { r.Net().Set(chiptest.Link{Down: true}) })
 			n := r.goodRelease()
-			r.started(2)
+			r.startedAfter(1, 2)
 			if longer {
 				time.Sleep(450 * time.Second / hurry) // T is 300 s
 			}
@@ -162,8 +163,8 @@ func TestServerAwayWhilePending(t *testing.T) {
 func TestFleetDownWhilePending(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, "fleet and message queue down while an image is on trial").on()
-	n := r.goodRelease()
 	r.errs(1<<30, func(req *http.Request) bool { return req.URL.Path == deviceproto.PathReport }, status(503, "Retry-After", "5"))
+	n := r.goodRelease()
 	decided := quoted(n)
 	r.Server.Until("poll of a decided device", func() bool {
 		polls := r.Polls()

@@ -49,18 +49,22 @@ func TestBadReleases(t *testing.T) {
 		reason deviceproto.Reason
 		trials int
 	}{
-		"crashes at once":            {crashes, nil, deviceproto.ReasonCrash, 1},
+		"crashes at once":            {crashes, unheard, deviceproto.ReasonCrash, 1},
 		"crashes after a while":      {crashesLater, unheard, deviceproto.ReasonCrash, 1},
-		"exhausts the heap":          {exhausts, nil, deviceproto.ReasonCrash, 1},
+		"exhausts the heap":          {exhausts, unheard, deviceproto.ReasonCrash, 1},
 		"hangs the agent":            {hangs, nil, deviceproto.ReasonWatchdog, 1},
 		"fails its self-test":        {fails, nil, deviceproto.ReasonSelftest, 1},
 		"never checks in":            {good, unheard, deviceproto.ReasonNoCheckin, 3},
-		"restarts itself for ever":   {restarts, nil, deviceproto.ReasonNoCheckin, 3},
+		"restarts itself for ever":   {restarts, unheard, deviceproto.ReasonNoCheckin, 3},
 		"crashes before static init": {crashesFirst, nil, deviceproto.ReasonCrash, 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			r := newRig(t, "bad release: "+name).on()
+			var change []func(*chip.Config)
+			if c.reason == deviceproto.ReasonSelftest || c.reason == deviceproto.ReasonWatchdog {
+				change = append(change, unhurried)
+			}
+			r := newRig(t, "bad release: "+name, change...).on()
 			runs := another(t, r.first)
 			r.says(r.offer(runs), deviceproto.Confirmed) // the slot of the bad one is the first, for a change
 			image := build(t, c.sketch)
@@ -147,7 +151,8 @@ func TestCrashLoopTakesUpdate(t *testing.T) {
 	n := r.offer(build(t, crashesLater))
 	r.says(n, deviceproto.Confirmed)
 	r.Net().Set(chiptest.Link{BytesPerSecond: 500_000}) // no start is long enough for the whole
-	r.started(3)
+	starts, _ := r.counted()
+	r.startedAfter(starts, 3)
 	found.fault(r.class, 1)
 	r.over()
 	r.recovers(0)
@@ -230,7 +235,7 @@ func TestArduino(t *testing.T) {
 		r.cut(r.goodRelease, deviceproto.Confirmed, somewhere(rng, starts[0], starts[1])...)
 	}
 	r.never(deviceproto.RolledBack, deviceproto.Failed)
-	r.on()
+	r.pace(10) // it must crash before it can check in
 	found.fault(r.class, 1)
 	if reason := r.says(r.offer(bad), deviceproto.RolledBack); reason != deviceproto.ReasonCrash {
 		t.Errorf("rolled back for %q", reason)

@@ -75,8 +75,9 @@ var moments = map[string]func(r *rig, spoil func()) (n int64){
 		r.on()
 		r.says(r.goodRelease(), deviceproto.Confirmed)
 		r.once(restarting, func(chip.Event) { spoil() })
+		starts, _ := r.counted()
 		n := r.goodRelease()
-		r.started(1)
+		r.startedAfter(starts, 1)
 		return n
 	},
 }
@@ -167,7 +168,7 @@ func TestStorageGone(t *testing.T) {
 			})
 			if moment == "before a trial" {
 				// It is on trial, and cannot check in: the old image comes back. There the cable is waited for, too.
-				r.started(1)
+				r.startedAfter(3, 1)
 				if slot := r.State().Slot; slot != "app1" {
 					t.Errorf("%s runs", slot)
 				}
