@@ -2,7 +2,8 @@
 //
 //   -Wl,--wrap=esp_deep_sleep_start,--wrap=esp_deep_sleep
 //
-// (library.properties asks for it), deep sleep waits until the image is confirmed, or given up.
+// deep sleep waits until the image is confirmed, or given up. Elsewhere a sketch asks
+// FlotaOTA.pending() itself, as examples/DeepSleep does.
 #if defined(ESP32) && !defined(FLOTA_VIRTUAL)
 
 #include <Arduino.h>
