@@ -199,7 +199,7 @@ func unhurried(c *chip.Config) { c.Hurry = 10 }
 // pace is a power cut, after which the agent's time goes at another speed.
 func (r *rig) pace(hurry int) {
 	r.t.Helper()
-	if err := r.Bench.Close(); err != nil {
+	if err := r.Close(); err != nil {
 		r.t.Fatal(err)
 	}
 	r.open(r.Dir, hurry)

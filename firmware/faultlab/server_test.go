@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/flota/flota/firmware/chip"
 	"github.com/flota/flota/firmware/chip/chiptest"
 	"github.com/flota/flota/pkg/deviceproto"
 )
@@ -294,10 +295,32 @@ func TestServerErrsOnImages(t *testing.T) {
 	}
 }
 
-// An image that comes with another digest three times is given up, and the next one is taken.
+// Whoever forges an answer that makes an image on trial wait does not use its trial up.
+func TestForgedWaits(t *testing.T) {
+	t.Parallel()
+	for name, do := range map[string]deed{
+		"later": status(503, "Retry-After", "3600"), "unknown": status(401), "outages": status(500),
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := newRig(t, "forged waits while an image is on trial").on()
+			image := another(t, r.first)
+			const times = 4
+			forged := r.errs(times, pollsOf(image), do)
+			n := r.offer(image)
+			r.recovers(n)
+			if starts, _ := r.counted(); starts != 2 || forged.Load() < times {
+				t.Errorf("%d starts, %d forged answers", starts, forged.Load())
+			}
+			r.never(deviceproto.RolledBack, deviceproto.Failed)
+		})
+	}
+}
+
+// An image that comes with another digest three times is left alone for an hour; then it is tried again, and another at once.
 func TestServerKeepsWrongImage(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, "server, downloads: corrupted for ever").on()
+	r := newRig(t, "server, downloads: corrupted for ever", func(c *chip.Config) { c.Hurry = 100 }).on()
 	var begun atomic.Int64
 	r.errs(1000, func(req *http.Request) bool {
 		if images(req) && !rests(req) {
@@ -316,6 +339,13 @@ func TestServerKeepsWrongImage(t *testing.T) {
 	r.Before(nil)
 	r.over()
 	r.recovers(0)
+	r.errs(1<<30, images, rightBut(flipped))
+	n = r.goodRelease()
+	r.says(n, deviceproto.Failed)
+	r.Before(nil)
+	r.over()
+	r.Bench.Until("the same deployment, an hour later", func() bool { _, ok := r.said(n, deviceproto.Confirmed); return ok })
+	r.recovered()
 }
 
 // A server that has too much to do says when to come again, and is obeyed.

@@ -298,7 +298,9 @@ func TestRunningImageRots(t *testing.T) {
 		found.fault(r.class, 1)
 		r.spoil(slotOffset[slot]+rng.Int64N(int64(len(image))), 1, func(data []byte) { data[0] ^= 1 << rng.IntN(8) })
 		r.over()
-		r.on()
+		starts, _ := r.counted()
+		r.On()
+		r.startedAfter(starts, 1)
 		if now := r.State().Slot; now == slot {
 			t.Errorf("%s runs", now)
 		}
