@@ -209,8 +209,8 @@ func TestTheBusIsAway(t *testing.T) {
 	in.nats.Start()
 	in.eventually("connection", func() bool { return in.editor.Ready(t.Context()) == nil })
 	h := in.listen()
-	ada.run(b, "echo back")
-	in.eventually("news", func() bool {
+	in.eventually("news", func() bool { // the service's own connection may come back a moment later
+		ada.run(b, "echo back")
 		h.mu.Lock()
 		defer h.mu.Unlock()
 		return len(h.serial) > 0
