@@ -9,17 +9,17 @@ FLOTA_TEST_NATS_SERVER=$(deploy/tools/build.sh nats-server); export FLOTA_TEST_N
 FLOTA_TEST_CADDY=$(deploy/tools/build.sh caddy); export FLOTA_TEST_CADDY
 
 step "services as separate processes, our own S3 server"
-FLOTA_TEST_SEPARATE=1 go test -count=1 -v -timeout 15m -run Separate ./deploy/solo
+FLOTA_TEST_SEPARATE=1 deploy/setup/go-test.sh -count=1 -v -timeout 15m -run Separate ./deploy/solo
 FLOTA_TEST_MINIO=$(deploy/tools/build.sh minio); export FLOTA_TEST_MINIO
 step "object store on MinIO"
-go test -count=1 -v -timeout 10m -run MinIO ./pkg/blob
+deploy/setup/go-test.sh -count=1 -v -timeout 10m -run MinIO ./pkg/blob
 step "services as separate processes on MinIO: the first update"
-FLOTA_TEST_SEPARATE=1 go test -count=1 -v -timeout 10m -run 'SeparateProcesses/(each_says|the_first)' ./deploy/solo
+FLOTA_TEST_SEPARATE=1 deploy/setup/go-test.sh -count=1 -v -timeout 10m -run 'SeparateProcesses/(each_says|the_first)' ./deploy/solo
 step "FlotaOTA: two compilers, sanitizers, a power cut at every byte, fuzzing"
 FUZZ_SECONDS=${FUZZ_SECONDS:-10} firmware/esp32/test/run.sh full
 step "virtual boards: every sketch, compiled by arduino-cli"
-FLOTA_TEST_FULL=1 go test -count=1 -timeout 20m -run '^TestSketches' ./firmware/chip
+FLOTA_TEST_FULL=1 deploy/setup/go-test.sh -count=1 -timeout 20m -run '^TestSketches' ./firmware/chip
 step "fault lab: a thousand power cuts, and every other fault"
-(cd firmware/faultlab && go test -count=1 -timeout 20m -args -cuts=1000)
+deploy/setup/go-test.sh -count=1 -timeout 20m ./firmware/faultlab -args -cuts=1000
 step "FlotaOTA with a real ESP32 core, where one is installed"
 firmware/esp32/compile-check.sh "$arduino_cli"

@@ -13,8 +13,8 @@ step "web editor: unit tests"
 step "FlotaOTA: the portable core"
 firmware/esp32/test/run.sh quick
 step "Go tests of every package; virtual boards, a few sketches, a few of the fault lab's power cuts"
-go list work | grep -vx "$whole" | xargs go test -timeout 10m
+go list work | grep -vx "$whole" | xargs deploy/setup/go-test.sh -timeout 10m
 # Alone on the machine, and never from the cache: it runs binaries, compilers and a browser.
 step "the product as a whole: flota-solo, simulated devices, Chromium"
-FLOTA_TEST_BROWSER=/usr/bin/chromium go test -count=1 -v -timeout 10m "$whole"
+FLOTA_TEST_BROWSER=/usr/bin/chromium deploy/setup/go-test.sh -count=1 -v -timeout 10m "$whole"
 step "done; screenshots are in deploy/solo/out/browser"

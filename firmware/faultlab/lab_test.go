@@ -203,7 +203,9 @@ func (r *rig) pace(hurry int) {
 		r.t.Fatal(err)
 	}
 	r.open(r.Dir, hurry)
+	before, _ := r.counted()
 	r.On()
+	r.startedAfter(before, 1) // a poll that is on its way still may be of the start before
 }
 
 // on gives power and waits until the board has found its server.
