@@ -307,21 +307,28 @@ const (
 	Role_ROLE_OTHER  Role = 8
 	// What a first flash writes to otadata (boot_app0.bin).
 	Role_ROLE_OTADATA Role = 9
+	// The index of a MicroPython release (firmware/README.md): what a device
+	// installs over the air.
+	Role_ROLE_INDEX Role = 10
+	// A file that the index names; its name is its path on the board.
+	Role_ROLE_FILE Role = 11
 )
 
 // Enum value maps for Role.
 var (
 	Role_name = map[int32]string{
-		0: "ROLE_UNSPECIFIED",
-		1: "ROLE_APP",
-		2: "ROLE_ELF",
-		3: "ROLE_MAP",
-		4: "ROLE_BOOTLOADER",
-		5: "ROLE_PARTITIONS",
-		6: "ROLE_HEX",
-		7: "ROLE_BUNDLE",
-		8: "ROLE_OTHER",
-		9: "ROLE_OTADATA",
+		0:  "ROLE_UNSPECIFIED",
+		1:  "ROLE_APP",
+		2:  "ROLE_ELF",
+		3:  "ROLE_MAP",
+		4:  "ROLE_BOOTLOADER",
+		5:  "ROLE_PARTITIONS",
+		6:  "ROLE_HEX",
+		7:  "ROLE_BUNDLE",
+		8:  "ROLE_OTHER",
+		9:  "ROLE_OTADATA",
+		10: "ROLE_INDEX",
+		11: "ROLE_FILE",
 	}
 	Role_value = map[string]int32{
 		"ROLE_UNSPECIFIED": 0,
@@ -334,6 +341,8 @@ var (
 		"ROLE_BUNDLE":      7,
 		"ROLE_OTHER":       8,
 		"ROLE_OTADATA":     9,
+		"ROLE_INDEX":       10,
+		"ROLE_FILE":        11,
 	}
 )
 
@@ -1277,11 +1286,11 @@ func (x *FlashBy) GetSize() string {
 	return ""
 }
 
-// What FlotaOTA is and costs in this build.
+// What the agent is and costs in this build: FlotaOTA, or flota_agent's files.
 type Agent struct {
 	state   protoimpl.MessageState `protogen:"open.v1"`
 	Version string                 `protobuf:"bytes,1,opt,name=version,proto3" json:"version,omitempty"`
-	// Bytes of flash and RAM in the linked image.
+	// Bytes of flash and RAM in the linked image; of MicroPython the files' bytes, and 0.
 	Flash         uint64 `protobuf:"varint,2,opt,name=flash,proto3" json:"flash,omitempty"`
 	Ram           uint64 `protobuf:"varint,3,opt,name=ram,proto3" json:"ram,omitempty"`
 	unknownFields protoimpl.UnknownFields
@@ -1795,7 +1804,7 @@ const file_flota_compiler_v1_compiler_proto_rawDesc = "" +
 	"\x14SEVERITY_UNSPECIFIED\x10\x00\x12\x11\n" +
 	"\rSEVERITY_NOTE\x10\x01\x12\x14\n" +
 	"\x10SEVERITY_WARNING\x10\x02\x12\x12\n" +
-	"\x0eSEVERITY_ERROR\x10\x03*\xb1\x01\n" +
+	"\x0eSEVERITY_ERROR\x10\x03*\xd0\x01\n" +
 	"\x04Role\x12\x14\n" +
 	"\x10ROLE_UNSPECIFIED\x10\x00\x12\f\n" +
 	"\bROLE_APP\x10\x01\x12\f\n" +
@@ -1807,7 +1816,11 @@ const file_flota_compiler_v1_compiler_proto_rawDesc = "" +
 	"\vROLE_BUNDLE\x10\a\x12\x0e\n" +
 	"\n" +
 	"ROLE_OTHER\x10\b\x12\x10\n" +
-	"\fROLE_OTADATA\x10\tB\xc8\x01\n" +
+	"\fROLE_OTADATA\x10\t\x12\x0e\n" +
+	"\n" +
+	"ROLE_INDEX\x10\n" +
+	"\x12\r\n" +
+	"\tROLE_FILE\x10\vB\xc8\x01\n" +
 	"\x15com.flota.compiler.v1B\rCompilerProtoP\x01Z:github.com/flota/flota/pkg/pb/flota/compiler/v1;compilerv1\xa2\x02\x03FCX\xaa\x02\x11Flota.Compiler.V1\xca\x02\x11Flota\\Compiler\\V1\xe2\x02\x1dFlota\\Compiler\\V1\\GPBMetadata\xea\x02\x13Flota::Compiler::V1b\x06proto3"
 
 var (
