@@ -5,6 +5,7 @@ package boards
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"github.com/flota/flota/pkg/deviceproto"
@@ -79,11 +80,34 @@ const (
 // MaxImage is the size of a slot, in bytes.
 const MaxImage = 0x140000
 
+// Kind is what a board is, to those who operate it.
+type Kind string
+
+// The kinds.
+const (
+	ESP32 Kind = "esp32"
+	Pico  Kind = "pico" // runs MicroPython: its serial port is a REPL
+)
+
+// KindOf is the kind of the boards of an FQBN.
+func KindOf(fqbn string) Kind {
+	if strings.HasPrefix(fqbn, "micropython:") {
+		return Pico
+	}
+	return ESP32
+}
+
+// Offer is a board that can be made.
+type Offer struct {
+	FQBN string
+	Name string // for people
+}
+
 // Hardware makes boards and gives a hand on them. IDs are made by us.
 type Hardware interface {
-	// Offers are the FQBNs that can be made, the usual one first.
-	Offers() []string
-	// Make makes a board with the base sketch on it; one that is there already stays
+	// Offers are the boards that can be made, the usual one first; at least one.
+	Offers() []Offer
+	// Make makes a board with its first flash on it; one that is there already stays
 	// as it is. It returns its MAC.
 	Make(ctx context.Context, id, fqbn string) (mac string, err error)
 	// Open takes a board in hand, without power. Serial gets what it writes, which

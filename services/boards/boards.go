@@ -136,12 +136,11 @@ func (s *Boards) Create(ctx context.Context, workspace, name, fqbn string) (*Boa
 	if n := len([]rune(name)); n < 1 || n > 64 || strings.ContainsFunc(name, func(r rune) bool { return r < ' ' || r == 0x7f }) {
 		return nil, fault.Field("name", "must have 1 to 64 characters")
 	}
-	offers := s.Hardware.Offers()
 	if fqbn == "" {
-		fqbn = offers[0]
+		fqbn = s.Hardware.Offers()[0].FQBN
 	}
-	if !slices.Contains(offers, fqbn) {
-		return nil, fault.Field("fqbn", "must be one of %s", strings.Join(offers, ", "))
+	if !slices.ContainsFunc(s.Hardware.Offers(), func(o Offer) bool { return o.FQBN == fqbn }) {
+		return nil, fault.Field("fqbn", "is none of the boards that can be made here")
 	}
 	s.making.Lock()
 	defer s.making.Unlock()

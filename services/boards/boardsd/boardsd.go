@@ -97,7 +97,7 @@ func Run(ctx context.Context, cfg Config, deps Deps) error {
 		return fmt.Errorf("FLOTA_BOARDS_ALLOW: %w", err)
 	}
 	shop, err := virtual.New(virtual.Options{
-		Dir: filepath.Join(data, "boards"), Base: map[string][]byte{fqbn: base}, Offers: []string{fqbn},
+		Dir: filepath.Join(data, "boards"), Base: map[string][]byte{fqbn: base}, Offers: []boards.Offer{{FQBN: fqbn, Name: "Virtual ESP32"}},
 		Memory: cfg.Board.MemoryMiB << 20, CPU: float64(cfg.Board.CPUPercent) / 100, Box: box, Network: net.Serve, Log: deps.Log,
 	})
 	if err != nil {

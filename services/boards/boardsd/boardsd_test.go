@@ -18,7 +18,7 @@ func TestLife(t *testing.T) {
 	in.start()
 	ada := in.as(identity.Maintainer)
 	b := ada.create("  my first  ")
-	if b.Name != "my first" || b.FQBN != board || len(b.MAC) != 12 || b.Device != "" || b.State != "running" {
+	if b.Name != "my first" || b.FQBN != board || b.Kind != "esp32" || len(b.MAC) != 12 || b.Device != "" || b.State != "running" {
 		t.Errorf("%+v", b)
 	}
 	if got := ada.run(b.ID, "echo $BOARD_RESET $BOARD_SLOT $BOARD_NET $BOARD_DIR"); got != "power app0 proxy /board" {

@@ -339,10 +339,10 @@ type m = map[string]any
 
 // shown is a board as the API shows it.
 type shown struct {
-	ID, Name, FQBN, Device, State, Reset, Slot, MAC string
-	ProductID                                       string `json:"product_id"`
-	Starts                                          int
-	Pins                                            []struct {
+	ID, Name, FQBN, Kind, Device, State, Reset, Slot, MAC string
+	ProductID                                             string `json:"product_id"`
+	Starts                                                int
+	Pins                                                  []struct {
 		Number, Value int
 		Mode          string
 	}

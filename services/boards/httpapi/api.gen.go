@@ -23,16 +23,22 @@ import (
 
 // Defines values for BoardSlot.
 const (
+	A    BoardSlot = "a"
 	App0 BoardSlot = "app0"
 	App1 BoardSlot = "app1"
+	B    BoardSlot = "b"
 )
 
 // Valid indicates whether the value is a known member of the BoardSlot enum.
 func (e BoardSlot) Valid() bool {
 	switch e {
+	case A:
+		return true
 	case App0:
 		return true
 	case App1:
+		return true
+	case B:
 		return true
 	default:
 		return false
@@ -57,6 +63,24 @@ func (e BoardState) Valid() bool {
 	case BoardStateSleeping:
 		return true
 	case BoardStateWaiting:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for BoardKind.
+const (
+	Esp32 BoardKind = "esp32"
+	Pico  BoardKind = "pico"
+)
+
+// Valid indicates whether the value is a known member of the BoardKind enum.
+func (e BoardKind) Valid() bool {
+	switch e {
+	case Esp32:
+		return true
+	case Pico:
 		return true
 	default:
 		return false
@@ -122,17 +146,22 @@ type Board struct {
 	CreatedAt time.Time `json:"created_at"`
 
 	// Device The device that it was provisioned as; empty before.
-	Device    *string `json:"device,omitempty"`
-	Fqbn      string  `json:"fqbn"`
-	Id        string  `json:"id"`
-	Mac       *string `json:"mac,omitempty"`
-	Name      string  `json:"name"`
-	Pins      []Pin   `json:"pins"`
-	ProductId *string `json:"product_id,omitempty"`
+	Device *string `json:"device,omitempty"`
+	Fqbn   string  `json:"fqbn"`
+	Id     string  `json:"id"`
+
+	// Kind pico: runs MicroPython; its serial port is a REPL (Ctrl-C ends the program, Ctrl-D is a soft reset).
+	Kind      BoardKind `json:"kind"`
+	Mac       *string   `json:"mac,omitempty"`
+	Name      string    `json:"name"`
+	Pins      []Pin     `json:"pins"`
+	ProductId *string   `json:"product_id,omitempty"`
 
 	// Reset Why the last time
-	Reset *string    `json:"reset,omitempty"`
-	Slot  *BoardSlot `json:"slot,omitempty"`
+	Reset *string `json:"reset,omitempty"`
+
+	// Slot app0 and app1 of an ESP32, a and b of a Pico.
+	Slot *BoardSlot `json:"slot,omitempty"`
 
 	// Starts How often it started since it was made.
 	Starts int `json:"starts"`
@@ -141,11 +170,25 @@ type Board struct {
 	State BoardState `json:"state"`
 }
 
-// BoardSlot defines model for Board.Slot.
+// BoardSlot app0 and app1 of an ESP32, a and b of a Pico.
 type BoardSlot string
 
 // BoardState waiting = there is no image that starts
 type BoardState string
+
+// BoardKind pico: runs MicroPython; its serial port is a REPL (Ctrl-C ends the program, Ctrl-D is a soft reset).
+type BoardKind string
+
+// Offer defines model for Offer.
+type Offer struct {
+	Fqbn string `json:"fqbn"`
+
+	// Kind pico: runs MicroPython; its serial port is a REPL (Ctrl-C ends the program, Ctrl-D is a soft reset).
+	Kind BoardKind `json:"kind"`
+
+	// Name For people.
+	Name string `json:"name"`
+}
 
 // Pin defines model for Pin.
 type Pin struct {
@@ -199,7 +242,7 @@ type CreateBoardJSONBody struct {
 
 // FlashBoardJSONBody defines parameters for FlashBoard.
 type FlashBoardJSONBody struct {
-	// Build The base sketch where left out.
+	// Build The first flash where left out.
 	Build *string `json:"build,omitempty"`
 
 	// Erase The whole flash and the storage first.
@@ -215,7 +258,7 @@ type SetPinJSONBody struct {
 
 // PowerBoardJSONBody defines parameters for PowerBoard.
 type PowerBoardJSONBody struct {
-	// Action reset is the EN button; cut takes the power away in the middle of whatever it does, and gives it back.
+	// Action reset is the EN or RUN button; cut takes the power away in the middle of whatever it does, and gives it back.
 	Action PowerBoardJSONBodyAction `json:"action"`
 }
 
@@ -250,7 +293,7 @@ type ServerInterface interface {
 	// ListBoards The workspace's virtual boards; a product sees the one that it was given to.
 	// (GET /boards)
 	ListBoards(ctx echo.Context) error
-	// CreateBoard A new board, as it comes from the factory with the base sketch on it, switched on.
+	// CreateBoard A new board with its first flash on it (the base sketch, or the base program of MicroPython), switched on.
 	// (POST /boards)
 	CreateBoard(ctx echo.Context) error
 
@@ -259,10 +302,10 @@ type ServerInterface interface {
 
 	// (GET /boards/{board})
 	GetBoard(ctx echo.Context, board BoardID) error
-	// FlashBoard What esptool does to a real board; writes a build's outputs, leaves the storage alone, and starts it.
+	// FlashBoard What esptool or mpremote does to a real board; writes a build's outputs, leaves the storage alone, and starts it.
 	// (POST /boards/{board}/flash)
 	FlashBoard(ctx echo.Context, board BoardID) error
-	// SetPin What is wired to an input; pin 0 is the trigger button, pressed = 0.
+	// SetPin What is wired to an input; pin 0 is the trigger button (BOOT of an ESP32, BOOTSEL of a Pico), pressed = 0.
 	// (PUT /boards/{board}/pins/{pin})
 	SetPin(ctx echo.Context, board BoardID, pin int) error
 
@@ -512,6 +555,9 @@ type ListBoards200JSONResponse struct {
 
 	// Limit How many the workspace may have.
 	Limit int `json:"limit"`
+
+	// Offers What can be made here, the usual one first.
+	Offers []Offer `json:"offers"`
 }
 
 func (response ListBoards200JSONResponse) VisitListBoardsResponse(w http.ResponseWriter) error {
@@ -894,7 +940,7 @@ type StrictServerInterface interface {
 	// ListBoards The workspace's virtual boards; a product sees the one that it was given to.
 	// (GET /boards)
 	ListBoards(ctx context.Context, request ListBoardsRequestObject) (ListBoardsResponseObject, error)
-	// CreateBoard A new board, as it comes from the factory with the base sketch on it, switched on.
+	// CreateBoard A new board with its first flash on it (the base sketch, or the base program of MicroPython), switched on.
 	// (POST /boards)
 	CreateBoard(ctx context.Context, request CreateBoardRequestObject) (CreateBoardResponseObject, error)
 
@@ -903,10 +949,10 @@ type StrictServerInterface interface {
 
 	// (GET /boards/{board})
 	GetBoard(ctx context.Context, request GetBoardRequestObject) (GetBoardResponseObject, error)
-	// FlashBoard What esptool does to a real board; writes a build's outputs, leaves the storage alone, and starts it.
+	// FlashBoard What esptool or mpremote does to a real board; writes a build's outputs, leaves the storage alone, and starts it.
 	// (POST /boards/{board}/flash)
 	FlashBoard(ctx context.Context, request FlashBoardRequestObject) (FlashBoardResponseObject, error)
-	// SetPin What is wired to an input; pin 0 is the trigger button, pressed = 0.
+	// SetPin What is wired to an input; pin 0 is the trigger button (BOOT of an ESP32, BOOTSEL of a Pico), pressed = 0.
 	// (PUT /boards/{board}/pins/{pin})
 	SetPin(ctx context.Context, request SetPinRequestObject) (SetPinResponseObject, error)
 
@@ -1325,40 +1371,44 @@ func (sh *strictHandler) WriteSerial(ctx echo.Context, board BoardID) error {
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"zFl7j9u4Ef8qA7ZAWlSxvcneNvEiKG4vjwa9uwaXtPkjFwS0NLJ4K5E6cmStsdjvXgwpy7JNrze77iF/",
-	"WRbJ4Tx+89S1SE1VG42anJhei1paWSGh9f8ujLTZ25f8qLSYilpSIRKhZYViKma8KhJh8fdGWczElGyD",
-	"iXBpgZXkQ7SseaMjq/Rc3Nzc8GZXG+3Q039nzazEih9Towk18aOs61KlkpTR4zrs+NtvzmheW9P+s8Vc",
-	"TMWfxmsBxmHVjVd0/Y0ZutSqmsmJqfhYSIIWNUFrjZ6PBG/pzvUie01YU6MlFThNLUrC7Iv0HObGVvwk",
-	"Mkn4mFSFItkWli9eqBR5/yYLHwqEsAbE3CiCVjqorVkop4zGDKQ7B6xqWsIMc2NxFKOf/z7TES0nQmXR",
-	"15VMo++DOSMLtdJeeEVYuYM6V5rPdESktXLpaViTNSl92cOTRYe0q6KPxRKoQCilI+j0i7qpwOSQK1u1",
-	"0uI4LVQ9/uXV9y9/ejWqspGY6qYsI3pypfFXMAEx/cT4moiEf07E59h+kjZ4wyZT/zQtmJxQs8X8JszA",
-	"KZ3iyoSVzIamUppwjrajSREotFKR0nN4wdJaBOVAG1CVnHfY6HhJeuZNnrPLNVoztywcYh0eO2IRmW6G",
-	"TvqJ8dFZvQPRir9e9s72yRD3a7Jm9humxGKx0Xd8pTIZDvWt+ALTEFNtyrKpu4fMtLxStxVbI0ujxtBN",
-	"NUM7wM5AqQtZNhhb2pK3o5EEzlbnovKsA9KmoX55/QM8P/3u79AFpHNITebt5UjOSkwgQ5Kq5De5sVCj",
-	"qUuPha040ukmEiz4eHQpV1hm8TDil0AS5LIpKRolWBHo9jogG75xcf2SojLObXhxfQBn4Xx/RxKk36P3",
-	"EPt2xezdvff0BH4NYVyuwqhyMFcL1L+KXY3PVgG9klc/op5TIaYnT55FNJXKrW2nk+dnt8b1wd6z08jO",
-	"uTVNvRlCDx2p5NXbsPfZbjC9xOVdaFzicu+lJ5PJrbc+SUSldPfn5FA8P8SJQ7sI3jvY+STKQqtytcH0",
-	"phlr6Vxr7N1udTvcPQ1y9Vo4FCI9iRhS15o63VVOa+ylq+VdwLF13/pkj68NXQfbd6ZNOlDv8sdklc7N",
-	"rhv9V1lqZAn+ZIhRVBiH0CoqTENQSJuxn50DyrRgl5JhM5TqEkHqJRhOUkDGp2aLjjgd83PHqI8/IWaI",
-	"16WhjgAzvEAb3FucsKJMjVrWSkzF09Fk9JRllVR4Q4+7M9NrMQ+lAcPAV4NvMzEVPypHFyuyG9Xkk8nk",
-	"lkpyt4KMxIm7lzuhTowUPKWqFMWLh4qVyPrqrQ2VXEIhF9GqYQsivS7DDXHjb156sQRO86MQtXyO2CdX",
-	"r8lB8ZwI11SVtMsu2/RsP3Kw2MDTOcgVCMAhOi+l0ZsFrg/RQMazUxsXMe4Pvty4GDQWyNbOlg8w7KpM",
-	"3q4wVVoE7s89t7myDGgNJs/RQuvrsRJzAtPEM+uqbt5y9K8JM55E3JKbXdXNDtZPvkold4DyLnx+8uXs",
-	"w7HzPWhsg64TkI7xkJoKHeTWVEH5MiVjlz4Y+Rcz6RDcJVJasE0UJeBaRWmBGRgdurYuUoyv/e9NsHGJ",
-	"oc7exNVL/36Nqw1Nnu6i4w1j1zODC7RLKrhI93zcVx9cDcTC2RukPWxN/v8GZqf2ynuAVMOJwaf4yfWW",
-	"8WqicPN514DjvJSu2J5CfA3NfWHlNRM+blSZNWpfUT7E7h3CCFrp9kwJ2sKUCF4tIHXmPcORsdwe+ng1",
-	"IDgzpkSpvWfcI5z8AWj7aBUR6mNEFF/+o6vJmBIywwnHgASLq4x0Dq1VhL6IYUs9cqz/uiGXQIly0aWo",
-	"lTJlaTQmXsehAw6eHsEo98Xj61rpmwcANYnO02rfKO+fplXySlXcUp8+81km/JlECgd2hCbiB++R3vWX",
-	"PNwHLJYoHX6pIsOSC5leslFOQOaEFpwJ5U/lpr5WQOcYvL1MZ5MJtwW9WCfJbQ3/WhWT598dUMZmxt3X",
-	"+9/FRyKJ4j3S0fCsHLR8vceyBqXrhs6hVhomvMZ4Javmc7Qwa4iMToIeMYMXMNkDV9OG/uvYIfUdEz5u",
-	"SJUpRScAfka40sCrnzvhzyFtCEhedq7sJQXZyiUo7d9UKstK5B6lLSRxIufKg6NF8HSuR30xMpPp5Wg4",
-	"Y/MDqzBo8/PJRKQNHZ6rdQJ8/lYD8Euj713PRcE1nNo8HGC7+U9mGQN81WaGaQIjwWJdyhQzmC37VkMS",
-	"tL6op0K5kAUeOdBI3LZwakgLb+4R/Gy6gi4Pe/0Uz7DnzRrfAtC6Lkq2cb+S+aHYP/D9olPstwKdvlKE",
-	"QvbaUhQyplQZOHO0OJiXhuTjHlzR/J6AYSh48xnNDalDq2QJtbF7MnfYsHeu8Abpfdhx1LEC6j1Voslz",
-	"DmsD1CI3G5oczI3vcZL1dyal6ew0+mEhkNm94t/5oKudLcnHQcIrbqT8J4se4xtfLu5wIxM5PPvt+Oq2",
-	"32VY8QGv6Nyz6sLYQFoEbQj+8+H142f+38rtjzXQ8J+Xzk7hX+oiXDlQijWEI/CADM2qxiufhaQOdoK/",
-	"YKbI2ATGwW7/8Cdf/DXMN46cb7l4xgFAj5FwV5bcGXl/zQjjFvveo57ajDOKAWQ4bTvv2I8czBo/nuGY",
-	"0H3xu28+68fTwUKNLcVUjGWtVoFjccJt6v8CAAD//w==",
+	"zFl7b9s4Ev8qA94BbXFq7KTZXtfB4rBp071i+wja7vWPblHQ0sjiRiK55CiKEeS7H4aU/IjpOG1yh/3L",
+	"skgO5/Gbpy5FbhprNGryYnIprHSyQUIX/h0b6YpXL/hRaTERVlIlMqFlg2IiprwqMuHwz1Y5LMSEXIuZ",
+	"8HmFjeRDNLe80ZNTeiaurq54s7dGewz0T52Z1tjwY240oSZ+lNbWKpekjB7ZuOMff3ijeW1J++8OSzER",
+	"fxstBRjFVT8a6IYbC/S5U5bJiYn4VEmCDjVB54ye7Qne0p9biBw04YxFRypymjuUhMVXGTgsjWv4SRSS",
+	"8DGpBkV2XVi++FzlyPvXWfhYIcQ1IOZGEXTSg3XmXHllNBYg/RFgY2kOUyyNw70U/fLPqU5oOROqSL4+",
+	"U7rYpbkg/q+88SoTjcyThKL9EwtW6aAtRdj4nUZSms/0RKRzch5oOFO0OX3dIoRDj7Sp00/VHKhCqKUn",
+	"6A2Cum3AlFAq13TS4SivlB29P/n5xZuTvabYExPd1nVCsb42iSuktWOQugBp7T7TlRpOPpw+OchAhvfT",
+	"8BJOVW72+uvF5HM4JzL+2ecfkYmp+JK6laSLTrh+779NB6Yk1AyUsAkL8ErnOCCnkcUqQpQmnKHraVIC",
+	"gZ1UpPQMfmKdOQTlQRtQjZz1kOx5WQphypI9vdWauWUVIdr42BNLyHS1Ghs+Myx77PTY7SE5sLlQQQ+k",
+	"bNXrltTN9A/MiaVbgnVDQqtyMwHXag9vVO7M6Zwqo49AkQePTskarHHEkkt4f3L6Gh4+J1c/fg6oCx+g",
+	"ZJ2ZOdlkEBZexK3elAQBg49WbYzePjkIfOcmadx3ZYluM6xsdeFv9tXBJ9fV8NI4sGhsnYog18zTm6Q3",
+	"UGAgpXR22w05GlOE2wd9KKZkWmKVtHXd2v6hMB2v2K5hVyjypK5020yjsjYBfS7rFlNL14TpaWSRs+Fc",
+	"Up5lDlrX3fuXz+HHwx/+CX0OOoLcFMFXPMlpjRkUSFLV/KZc0/O11NHrJpEf+HhyqVRYF+nMEZZAEpSy",
+	"rSmZGFgR6LeGUPa21qf1S4rqNLfxxeUOEMXzizuyKP0Wvcd0tynmImAvYnUGv8fMLYfMqTzM1Dnq38Wm",
+	"xqdDDm/kxWvUM6rEZP/gWUJTuby27XD849MbU/nK3qeHiZ0zZ1q7ngR3HWnkxau499lmOjzD+W1onOF8",
+	"66X74/GNtx5kolG6/7O/KyPv4sSjO4/eu7LzIMlCp0q1xvS6Ga30vjPudrf6De6eRLkWWtgV/wKJFFKX",
+	"mjrcVE5n3Jm38jbguHbf8uQCX2u6jrbvTZv1oN7kj8kqXZpNN/qPctTKGsLJGKOoMh6hU1SZlqCSrmA/",
+	"OwKUeRUTXNgMtTpDkHoOhgsEIBMyokNPXOP02ZEZDfEnxgzxsjbUE2CGz9FF9xb7rChjUUurxEQ82Rvv",
+	"PWFZJVXB0KP+zORSzGJxxzAIDcCrQkzEa+XpeCC71kAcjMc3NA+bTUMiTty+YI2tQaJkrVWjKF24NaxE",
+	"1tfC2tDIOVTyfEvFZrhQ8KkCVxLkUsMUQ70HXLhlgXTr2cpGc25wPpjkVvLEmuTqRu+/htmFcaPIC3bT",
+	"sFyX4HgOXFvsxXgastc2Dhc2XunkMuHbppFu3ufBhUIfeDhfQ/oRyAGe4BFjNcfqWe22QvIAMoEda3wC",
+	"ds9D9Xm80uUi47CY3wFyQ8F33bgqryL3R4HbYEgwGoJ+oQtVeo0lgWnTOX+o/66FoG8JgIFE2pLrLf7V",
+	"hhfuf5NKbuFkm/B5E5qcu2PnZ9DY9WGOA2FoCaK+y1r6irWuCB6yGabSI/gzpLzKIITP/l3fG3AwXGkv",
+	"HmXgO0V5hQUYHUcLfWwbXYbfq2j7GmNXto63F+H9Em9rGj7cRM0vjOkgAp6jm1PFLV3g/nv1xPVLKgD/",
+	"grSFrfH/3vDs7EF5d5Bqdaz1OX1yuWU0jL2uvmwacBRAcn1U9i00t4Wbl0z4fqPNtFXb24gl4m8RXtBJ",
+	"v2WU1VWmxp6S1EVwEk/GydlKQuoJTo2pUergGd8RZv4PaPvkFBHq+4g0IWWjt2RMzdGjsQ4bQwiF4aRk",
+	"QILDIWsdQecUYSjB2GoPPNvCtuQzqFGe92lsUKysjcYs6DsOTaLXJ/BqlfajS6v01R1AmyUHwDa0+dvH",
+	"v428UE3biMnhs5CJ4p/xZtkTnKJN+MQHpNPFJXf3B4c1So9fm0SBdSzzMzbKPsiS0IE3sXhr/CTUE+g9",
+	"A3kh09PxmJuahVj72U3jiqUqxj/+sEMZ61l52+TiNv6SSBofkO4N28pDx9cHLGtQ2rZ0BFZpGPMa45Wc",
+	"ms3QwbQlMhoeHr9793F9dspvPpy8Xs5OH2VR21jATzDeAmrT9eO0ew7Cp0z4foOwzCk55QhTxEFPJ285",
+	"Qrz/7W2vqSPIWwKSZ73fB4FBdnIOSoc3jSqKGlltXSWJKwAuWzi0xLDABS5HBZjK/Gx1Vml0rNvFMEzP",
+	"RN7S7vFtL8eXv2rkfmH0dxeISYytDqjujrPNxCmLgnE+dNRxcMKAcGhrmWMB0/mid5EEXegSqFI+powH",
+	"HjQS90GcR/IqmHsP3pq+Eizj3jCwNOym0zb0FLQsqLLr8B9kvqsL7Pg61yv2rwKdRYkJlVxoS1FMr1IV",
+	"4M29Bc2yNiQfL8CVLAYyMAyFYD6jucNd+WaRjohxw9YRyi9IH+KOe52goN5SXpqy5Oi2glrkLkWTh5kJ",
+	"zVG2/IqqND093DYNSX7ue1eutMnTOYU4SHhBWf9lbIHxtQ9kt7iRiewec/d89dtvM/34iBd0FFj1cQ4h",
+	"HYI2BL99fPn4Wfg3uP19TUjCt9Cnh/CrOo5XrijFGcI9iEMl0yBHkov4NUxHO8FDLBQZl8Eo2u1f4eRP",
+	"j+LA5J7TLlfduALQ+8i7gyU3pvvfMhO5wb7fUXytx5k4QHNhAMGO/cDDtA3zHo4J/efp781ni0l8tFDr",
+	"ajERI2nVEDjO97m//W8AAAD//w==",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

@@ -51,6 +51,9 @@ func (a API) ListBoards(ctx context.Context, _ ListBoardsRequestObject) (ListBoa
 		return nil, err
 	}
 	out := ListBoards200JSONResponse{Boards: []Board{}, Limit: a.Boards.Quota.Workspace}
+	for _, o := range a.Boards.Hardware.Offers() {
+		out.Offers = append(out.Offers, Offer{Fqbn: o.FQBN, Name: o.Name, Kind: BoardKind(boards.KindOf(o.FQBN))})
+	}
 	for _, b := range list {
 		if who.Role != identity.Product || who.Owns(b.Device) {
 			out.Boards = append(out.Boards, a.show(b))
@@ -194,7 +197,7 @@ func (a API) WriteSerial(ctx context.Context, r WriteSerialRequestObject) (Write
 func (a API) show(b *boards.Board) Board {
 	s := a.Boards.State(b)
 	out := Board{
-		Id: b.ID, Name: b.Name, Fqbn: b.FQBN, Device: some(b.Device), ProductId: some(b.ProductID), Mac: some(b.MAC), CreatedAt: b.Created,
+		Id: b.ID, Name: b.Name, Fqbn: b.FQBN, Kind: BoardKind(boards.KindOf(b.FQBN)), Device: some(b.Device), ProductId: some(b.ProductID), Mac: some(b.MAC), CreatedAt: b.Created,
 		State: BoardState(s.Phase), Starts: s.Starts, Reset: some(s.Reset), Slot: some(BoardSlot(s.Slot)), Pins: []Pin{},
 	}
 	for _, p := range s.Pins {

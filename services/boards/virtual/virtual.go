@@ -33,7 +33,7 @@ type Options struct {
 	Dir string
 	// Base is the base sketch's image, by FQBN; Offers are those in their order.
 	Base   map[string][]byte
-	Offers []string
+	Offers []boards.Offer
 	// Memory of a board, in bytes; CPU is its share of one processor.
 	Memory int64
 	CPU    float64
@@ -76,7 +76,7 @@ func New(o Options) (_ *Workshop, err error) {
 func (w *Workshop) Close() error { return errors.Join(os.RemoveAll(w.sockets), w.held.Close()) }
 
 // Offers implements boards.Hardware.
-func (w *Workshop) Offers() []string { return w.Options.Offers }
+func (w *Workshop) Offers() []boards.Offer { return w.Options.Offers }
 
 func (w *Workshop) dir(id string) string { return filepath.Join(w.Dir, id) }
 

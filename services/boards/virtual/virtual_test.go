@@ -62,7 +62,7 @@ func newBench(t *testing.T, change ...func(*virtual.Options)) *bench {
 		_ = os.RemoveAll(dir)
 	})
 	o := virtual.Options{
-		Dir: filepath.Join(dir, "boards"), Base: map[string][]byte{fqbn: chip.MakeImage(shell)}, Offers: []string{fqbn},
+		Dir: filepath.Join(dir, "boards"), Base: map[string][]byte{fqbn: chip.MakeImage(shell)}, Offers: []boards.Offer{{FQBN: fqbn}},
 		Memory: 96 << 20, CPU: 1, Box: box, Log: zap.NewNop(),
 		Network: func(ctx context.Context, way net.Listener) error {
 			return chip.Proxy{Dial: func(context.Context, string, int) (net.Conn, error) { return nil, errors.New("nowhere") }}.Serve(ctx, way)
