@@ -1,0 +1,4 @@
+import flota_boot
+
+flota_boot.boot()
+del flota_boot

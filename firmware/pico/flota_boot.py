@@ -1,0 +1,213 @@
+"""The bootloader of slots: chooses which release starts, and gives a new one a single start.
+
+Layout and states: README.md beside this file. Written by cable, never by an update.
+"""
+
+import os
+import sys
+import time
+
+import machine
+
+SLOTS = "ab"
+FILE = "/flota/slot"  # "<slot> <state>" LF
+CRASH = "/flota/crash"  # what ended a start that had no agent to tell
+WATCHDOG_MS = 8300  # an RP2040 counts to 8388
+_CHIP = sys.implementation._machine
+# The watchdog's registers (RP2040 datasheet 4.7.6, RP2350 datasheet 12.9.7).
+_REGISTERS = 0x400D8000 if "RP2350" in _CHIP else 0x40058000
+_REASON = _REGISTERS + 0x08  # bit 0: its timer ran out; bit 1: it was asked for
+_SCRATCH = _REGISTERS + 0x0C  # kept over resets, not over a loss of power
+_WORD = 0x3FFFFFFF
+
+slot = None  # that runs: "a", "b", or None where no release fits
+pending = False  # it has only this start
+cause = "power"  # of this start: power, watchdog, software
+wdt = None
+
+
+def other(name=None):
+    """The slot that does not run, or that is not `name`."""
+    return "b" if (name or slot) == "a" else "a"
+
+
+def replace(path, text):
+    """Replaces a file whole or not at all, and makes its folder where it is missing."""
+    folder = path[: path.rfind("/")]
+    try:
+        os.mkdir(folder)
+    except OSError:
+        pass  # it is there, or the next line tells
+    with open(path + ".new", "w") as f:
+        f.write(text)
+    os.rename(path + ".new", path)
+
+
+def read():
+    """What is written down: (slot, state), or (None, None) where that cannot be read."""
+    try:
+        with open(FILE) as f:
+            name, state = f.read(16).split()
+        if name in ("a", "b") and state in ("new", "pending", "aborted", "valid"):
+            return name, state
+    except (OSError, ValueError, UnicodeError):
+        pass
+    return None, None
+
+
+def mark(name, state):
+    """Writes down which slot is to start next. Raises OSError."""
+    if read() != (name, state):
+        replace(FILE, "%s %s\n" % (name, state))
+
+
+def tick():
+    """Feeds the watchdog, and notes how late it is: a soft reset does not set the clock back."""
+    if wdt:
+        wdt.feed()
+    machine.mem32[_SCRATCH] = (time.ticks_ms() + 500) & _WORD
+
+
+def _cause():
+    stamp = machine.mem32[_SCRATCH] & _WORD
+    if 0 < stamp <= time.ticks_ms():
+        return "software"  # a soft reset: the clock went on
+    reason = machine.mem32[_REASON] & 3
+    return "watchdog" if reason & 1 else "software" if reason else "power"
+
+
+def has_release(name):
+    """Whether there is an index in a slot."""
+    try:
+        os.stat("/%s/.index" % name)
+        return True
+    except OSError:
+        return False
+
+
+def fits(name):
+    """Whether each file that a slot's index names is there, byte for byte."""
+    from binascii import hexlify
+    from hashlib import sha256
+
+    room = bytearray(512)
+    view = memoryview(room)
+    try:
+        with open("/%s/.index" % name) as index:
+            for line in index:
+                digest, size, path = line.rstrip("\n").split(" ", 2)
+                hasher = sha256()
+                with open("/%s/%s" % (name, path), "rb") as f:
+                    while True:
+                        n = f.readinto(room)
+                        if not n:
+                            break
+                        hasher.update(view[:n])
+                if hexlify(hasher.digest()).decode() != digest:
+                    return False
+        return True
+    except (OSError, ValueError, UnicodeError):
+        return False
+
+
+def start():
+    """Chooses the slot, marks it, arms the watchdog where it is pending, puts it on sys.path."""
+    global slot, pending, cause, wdt
+    cause = _cause()
+    name, state = read()
+    if state in ("pending", "aborted") or (state == "new" and not has_release(name)):
+        if state != "aborted":
+            mark(name, "aborted")
+        name, state = other(name), "valid"
+    if name is None or not has_release(name):
+        name = "a" if fits("a") else "b" if fits("b") else None
+        if name is None:
+            print("flota: no slot holds a whole release; it takes the cable")
+            return None
+        state = "valid"
+        mark(name, state)
+    if state == "new":
+        mark(name, "pending")
+        pending = True
+        wdt = machine.WDT(timeout=WATCHDOG_MS)
+    slot = name
+    tick()
+    sys.path.insert(0, "/" + name)
+    return name
+
+
+def text_of(error, most=1000):
+    """The end of the trace of an exception, as text."""
+    from io import StringIO
+
+    out = StringIO()
+    sys.print_exception(error, out)
+    return out.getvalue()[-most:]
+
+
+def boot():
+    """boot.py: starts the slot's agent. What cannot even do that does not stay."""
+    if start() is None:
+        return
+    try:
+        import flota_agent
+
+        flota_agent.boot()
+    except Exception as error:  # noqa: B902: whatever it is, a new release must not end here
+        fail(error)
+
+
+def fail(error):
+    """A start without an agent ended: back at once, or on without an agent."""
+    sys.print_exception(error)
+    if pending:
+        replace(CRASH, text_of(error))
+        mark(slot, "aborted")
+        machine.reset()
+
+
+def run(names):
+    """main.py: runs the slot's program in the globals `names`, and sees to what ended it."""
+    if slot is None:
+        return
+    agent = sys.modules.get("flota_agent")
+    os.chdir("/" + slot)
+    try:
+        if agent:
+            agent.started()
+        names.pop("flota_boot", None)
+        execfile("/%s/main.py" % slot, names)
+        error = None
+    except Exception as e:
+        error = e
+    except SystemExit:
+        if agent:
+            agent.leaving()
+        raise
+    if error is None:
+        return
+    wait = 60000
+    if agent:
+        sys.print_exception(error)
+        wait = agent.ended(error)
+    else:
+        fail(error)
+    _start_again(wait)
+
+
+def _start_again(wait):
+    """Starts the machine again after `wait` ms, unless somebody presses a key."""
+    import select
+
+    print("flota: starts again in %d s; a key stops that" % (wait // 1000))
+    keys = select.poll()
+    keys.register(sys.stdin, select.POLLIN)
+    began = time.ticks_ms()
+    while time.ticks_diff(time.ticks_ms(), began) < wait:
+        for _ in keys.ipoll(0):
+            sys.stdin.read(1)
+            return
+        time.sleep_ms(20)
+        if wdt and "flota_agent" not in sys.modules:
+            wdt.feed()
+    machine.reset()

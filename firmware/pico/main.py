@@ -1,0 +1,3 @@
+import flota_boot
+
+flota_boot.run(globals())
