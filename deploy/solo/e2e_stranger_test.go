@@ -69,6 +69,13 @@ func TestStrangersReachNothing(t *testing.T) {
 	require.NoError(t, s.admin.Do(ctx, http.MethodPost, "/api/auth/v1/tokens", map[string]any{"name": "ci", "role": "viewer"}, &tokens))
 	board, err := s.admin.CreateBoard(ctx, "mine")
 	require.NoError(t, err)
+	// It runs first and is switched off then: what it does by itself would count as changed.
+	_, err = s.admin.WaitBoard(ctx, board.Id, func(b boardsapi.Board) bool { return b.Starts == 1 })
+	require.NoError(t, err)
+	_, err = s.admin.Power(ctx, board.Id, "off")
+	require.NoError(t, err)
+	_, err = s.admin.WaitBoard(ctx, board.Id, func(b boardsapi.Board) bool { return b.State == boardsapi.BoardStateOff && b.Starts == 1 })
+	require.NoError(t, err)
 	ids := map[string]string{
 		"board": board.Id, "pin": "0",
 		"project": project.Id, "build": build.Id, "device": mine.Product.Device, "token": tokens.Token.Id,
@@ -79,7 +86,7 @@ func TestStrangersReachNothing(t *testing.T) {
 		"/members/{user}": m{"role": "viewer"}, "/products/{device}/password": m{"password": "stolen-1234"},
 		"/projects/{project}": m{"name": "Stolen"}, "/projects/{project}/file": m{"content": "stolen"},
 		"/projects/{project}/rename": m{"from": project.Main, "to": "stolen.ino"}, "/projects/{project}/revisions": m{"message": "stolen"},
-		"/products/{device}/wifi": m{"networks": []m{}}, "/boards/{board}/flash": m{"erase": true}, "/boards/{board}/power": m{"action": "off"},
+		"/products/{device}/wifi": m{"networks": []m{}}, "/boards/{board}/flash": m{"erase": true}, "/boards/{board}/power": m{"action": "on"},
 		"/boards/{board}/pins/{pin}": m{"value": 0}, "/boards/{board}/serial": m{"text": "stolen"},
 		"/boards/{board}/provision":  m{"workspace": "w", "device": "d", "product_id": "p", "key": "k", "keys": []string{"k"}, "board": "b"},
 		"/projects/{project}/builds": m{"fqbn": blinkBoard}, "/devices/{device}": m{"tags": []string{"stolen"}},
