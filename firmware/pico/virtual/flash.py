@@ -1,7 +1,8 @@
-"""The flash of a Pico without hardware: what rp2.Flash is to littlefs, over a file of the host or over memory.
+"""The flash of a Pico without hardware: what rp2.Flash is to LittleFS, over a file or memory.
 
-Used as MicroPython's extended block protocol wants it (docs.micropython.org, vfs.AbstractBlockDev): blocks of 4096
-bytes, programmed in pages of 256, each erased before it is programmed again. It can fail as real flash does.
+Used as MicroPython's extended block protocol wants it (docs.micropython.org, vfs.AbstractBlockDev):
+blocks of 4096 bytes, programmed in pages of 256, each erased before it is programmed again. It can
+fail as real flash does.
 """
 
 from micropython import const
@@ -17,11 +18,12 @@ class PowerCut(BaseException):
 class Flash:
     """A block device.
 
-    store     a bytearray, or a file open for reading and writing in binary (from its position 0), of whole blocks
-    cut       after so many bytes programmed (an erased block counts 4096) the power is cut in the middle of the
-              write: what was written until then stays, the byte under way is lost, and on_cut is called
-    on_cut    called at the cut; where it returns, PowerCut is raised there and at every use from then on
-    worn      numbers of blocks that do not keep what is written to them: a program there leaves them erased
+    store     whole blocks: a bytearray, or a file open for reading and writing in binary
+    cut       after so many bytes programmed (an erased block counts 4096) the power is cut in the
+              middle of the write: what was written until then stays, the byte under way is lost
+    on_cut    called at the cut; where it returns, PowerCut is raised there and at every use from
+              then on
+    worn      numbers of blocks that keep nothing: a program there leaves them erased
     """
 
     def __init__(self, store, cut=None, on_cut=None, worn=()):
