@@ -35,7 +35,10 @@ type Options struct {
 	Pace   time.Duration // between two chunks; 10 ms
 	Answer time.Duration // how long a device may take to answer; 5 s
 	Hello  time.Duration // how often hello is repeated; 1 s
-	Ask    time.Duration // how often Online asks for the status; 1 s
+	// Nudge is how long hello may go without an answer before the board is taken for a
+	// MicroPython that runs something else, and told to listen; 2 s. Negative: it is not.
+	Nudge time.Duration
+	Ask   time.Duration // how often Online asks for the status; 1 s
 	// Settled is how long the same trouble must last before Online gives up; 15 s.
 	Settled time.Duration
 }
@@ -52,6 +55,7 @@ func (o Options) complete() Options {
 	def(&o.Pace, 10*time.Millisecond)
 	def(&o.Answer, 5*time.Second)
 	def(&o.Hello, time.Second)
+	def(&o.Nudge, 2*time.Second)
 	def(&o.Ask, time.Second)
 	def(&o.Settled, 15*time.Second)
 	return o
@@ -85,13 +89,22 @@ type Hello struct {
 	Provisioned bool                 `json:"provisioned"`
 }
 
-// Hello asks the device who it is, again and again until it answers or ctx ends.
+// Hello asks the device who it is, again and again until it answers or ctx ends. Where
+// nobody answers there may be a MicroPython that runs a program, or its REPL: what runs
+// is interrupted, and the board told to listen. Others pass that over.
 func (d *Dialogue) Hello(ctx context.Context) (Hello, error) {
 	line, err := deviceproto.Line("hello", nil)
 	if err != nil {
 		return Hello{}, err
 	}
-	for {
+	patience := d.o.Nudge
+	for asked := time.Now(); ; {
+		if patience > 0 && time.Since(asked) >= patience {
+			if err := d.nudge(ctx); err != nil {
+				return Hello{}, err
+			}
+			asked, patience = time.Now(), 2*d.o.Nudge // it takes a while to begin
+		}
 		next := time.After(d.o.Hello)
 		a, err := d.once(ctx, line, d.o.Hello, "hello", "agent")
 		var h Hello
@@ -232,10 +245,30 @@ func (d *Dialogue) forget() {
 	}
 }
 
-// write sends a line, no faster than a device's receive buffer stands. An LF goes
-// before it, which ends whatever came there half.
+// nudge ends a program of MicroPython's and has it listen to the dialogue.
+func (d *Dialogue) nudge(ctx context.Context) error {
+	// A program has a moment to end after each Ctrl-C. Ctrl-B leaves the raw REPL, where
+	// another host may have left it.
+	for _, text := range []string{"\x03", "\x03", "\x02import flota_cable; flota_cable.listen()\r"} {
+		if err := d.send(ctx, []byte(text)); err != nil {
+			return err
+		}
+		select {
+		case <-time.After(d.o.Hello / 4):
+		case <-ctx.Done():
+			return fmt.Errorf("%w: %w", ErrNoAnswer, context.Cause(ctx))
+		}
+	}
+	return nil
+}
+
+// write sends a line. An LF goes before it, which ends whatever came there half.
 func (d *Dialogue) write(ctx context.Context, line []byte) error {
-	text := append(append([]byte{'\n'}, line...), '\n')
+	return d.send(ctx, append(append([]byte{'\n'}, line...), '\n'))
+}
+
+// send sends bytes, no faster than a device's receive buffer stands.
+func (d *Dialogue) send(ctx context.Context, text []byte) error {
 	for {
 		n := min(len(text), d.o.Chunk)
 		written := make(chan error, 1)

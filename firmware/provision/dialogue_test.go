@@ -128,6 +128,7 @@ func TestBadDevices(t *testing.T) {
 		"echoes":                    {Echo: true},
 		"echoes, and boots":         {Echo: true, Boot: boot},
 		"is deaf at first":          {Deaf: 3},
+		"is a MicroPython":          {Program: true, Boot: "temperature: 21\r\n"},
 		"prints without an LF":      {Answer: func(_, answer string) string { return "temperature: 21" + answer }},
 		"prints behind the answer":  {Answer: func(_, answer string) string { return strings.TrimSpace(answer) + " ok\n" }},
 		"ends lines with CR LF":     {Answer: func(_, answer string) string { return strings.TrimSpace(answer) + "\r\n" }},
@@ -237,6 +238,28 @@ func TestWrongAnswers(t *testing.T) {
 	})
 }
 
+// A MicroPython that runs something else is told to listen after 2 s; nobody else hears
+// of it who answers sooner.
+func TestNudge(t *testing.T) {
+	talk(t, &provisiontest.Device{Program: true}, func(t *testing.T, d *provision.Dialogue) {
+		begin := time.Now()
+		if _, err := d.Hello(t.Context()); err != nil || time.Since(begin) < 2*time.Second || time.Since(begin) > 3*time.Second {
+			t.Errorf("%v after %s", err, time.Since(begin))
+		}
+	})
+	synctest.Test(t, func(t *testing.T) {
+		ours, theirs := net.Pipe()
+		defer ours.Close()
+		go (&provisiontest.Device{Program: true}).Serve(theirs)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		if _, err := provision.New(ours, provision.Options{Nudge: -1}).Hello(ctx); !errors.Is(err, provision.ErrNoAnswer) {
+			t.Error(err)
+		}
+		theirs.Close()
+	})
+}
+
 func TestNoAnswer(t *testing.T) {
 	device := &provisiontest.Device{Boot: "Hello, world!\n", Deaf: 1000}
 	talk(t, device, func(t *testing.T, d *provision.Dialogue) {
@@ -246,11 +269,11 @@ func TestNoAnswer(t *testing.T) {
 		if _, err := d.Hello(ctx); !errors.Is(err, provision.ErrNoAnswer) || !errors.Is(err, context.DeadlineExceeded) || time.Since(begin) != 29500*time.Millisecond {
 			t.Errorf("%v after %s", err, time.Since(begin))
 		}
-		if n := len(device.Lines()); n != 30 {
+		if n := len(device.Lines()); n != 26 { // and four times it is told to listen
 			t.Errorf("%d times hello", n)
 		}
 		begin = time.Now()
-		if _, err := d.Status(t.Context()); !errors.Is(err, provision.ErrNoAnswer) || time.Since(begin) != 15*time.Second || len(device.Lines()) != 33 {
+		if _, err := d.Status(t.Context()); !errors.Is(err, provision.ErrNoAnswer) || time.Since(begin) != 15*time.Second || len(device.Lines()) != 29 {
 			t.Errorf("%v after %s and %d lines", err, time.Since(begin), len(device.Lines()))
 		}
 		ctx, interrupt := context.WithCancel(t.Context())

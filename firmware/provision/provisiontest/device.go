@@ -20,6 +20,9 @@ type Device struct {
 	Boot string
 	// Echo sends back each byte that comes, as a terminal does.
 	Echo bool
+	// Program: it is a MicroPython whose program has the port, until Ctrl-C; then its
+	// REPL has, until it is told to listen.
+	Program bool
 	// Deaf is how many lines of the dialogue are not answered at first.
 	Deaf int
 	// Answer, unless nil, replaces an answer: it gets the line, and the answer with
@@ -39,7 +42,7 @@ func (d *Device) Serve(port io.ReadWriter) {
 	if d.Echo {
 		in = io.TeeReader(port, port)
 	}
-	if !write(port, d.Boot) {
+	if !write(port, d.Boot) || d.Program && !untilListening(port) {
 		return
 	}
 	lines := bufio.NewScanner(in)
@@ -51,6 +54,35 @@ func (d *Device) Serve(port io.ReadWriter) {
 		}
 		if !write(port, d.answer(line)) {
 			return
+		}
+	}
+}
+
+// untilListening is a MicroPython, as far as a host needs one that wants it to listen.
+func untilListening(port io.ReadWriter) bool {
+	var line []byte
+	interrupted := false
+	for one := make([]byte, 1); ; {
+		if _, err := port.Read(one); err != nil {
+			return false
+		}
+		switch c := one[0]; {
+		case c == 3:
+			interrupted, line = true, nil
+			if !write(port, "\r\nTraceback (most recent call last):\r\nKeyboardInterrupt: \r\n>>> ") {
+				return false
+			}
+		case !interrupted || c < ' ' && c != '\r':
+		case c == '\r':
+			if string(line) == "import flota_cable; flota_cable.listen()" {
+				return write(port, "\r\n")
+			}
+			line = nil
+		default:
+			line = append(line, c)
+			if !write(port, string(c)) {
+				return false
+			}
 		}
 	}
 }
