@@ -60,8 +60,20 @@ type Server struct {
 // Offer is what a device should have.
 type Offer struct {
 	Deployment int64
-	Image      []byte
+	Image      []byte   // the first part
+	Files      [][]byte // that an index names, in its order
 	Signed     deviceproto.Signed
+}
+
+// part is the one that a link names behind its token: "" the first, "/1" the one behind it.
+func (o Offer) part(number string) []byte {
+	if number == "" || number == "/0" {
+		return o.Image
+	}
+	if i, err := strconv.Atoi(strings.TrimPrefix(number, "/")); err == nil && i > 0 && i <= len(o.Files) {
+		return append([]byte{}, o.Files[i-1]...)
+	}
+	return nil
 }
 
 // Poll is a poll that was answered, or refused.
@@ -230,6 +242,43 @@ func (s *Server) Want(p deviceproto.Provision, deployment int64, image []byte, c
 	}
 	first, _ := s.Keys()
 	s.WantSigned(p, Offer{Deployment: deployment, Image: image, Signed: s.Sign(st, first)})
+}
+
+// WantFiles is Want for a release of files, by their paths: its one part is their index, which it gives.
+func (s *Server) WantFiles(p deviceproto.Provision, deployment int64, files map[string][]byte, change ...func(*deviceproto.Statement)) (index []byte) {
+	s.t.Helper()
+	index, parts := Index(s.t, files)
+	st := deviceproto.Statement{
+		Format: 1, Workspace: p.Workspace, Target: deviceproto.Target{Device: p.Device}, Board: p.Board,
+		Release: "r" + strconv.FormatInt(deployment, 10), Version: fmt.Sprintf("v%d", deployment), Deployment: deployment,
+		Parts: []deviceproto.Part{{Kind: deviceproto.KindIndex, Size: int64(len(index)), SHA256: Digest(index)}},
+	}
+	for _, c := range change {
+		c(&st)
+	}
+	first, _ := s.Keys()
+	s.WantSigned(p, Offer{Deployment: deployment, Image: index, Files: parts, Signed: s.Sign(st, first)})
+	return index
+}
+
+// Index is the index of files, and these in its order.
+func Index(t testing.TB, files map[string][]byte) (index []byte, inOrder [][]byte) {
+	t.Helper()
+	var parts []deviceproto.Part
+	for path, file := range files {
+		parts = append(parts, deviceproto.Part{Kind: deviceproto.KindFile, Path: path, Size: int64(len(file)), SHA256: Digest(file)})
+	}
+	index, err := deviceproto.Index(parts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if parts, err = deviceproto.ParseIndex(index, nil); err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range parts {
+		inOrder = append(inOrder, files[p.Path])
+	}
+	return index, inOrder
 }
 
 // Sign signs a statement, whatever it says.
@@ -419,11 +468,17 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, body []byte) (ima
 	defer s.mu.Unlock()
 	switch {
 	case strings.HasPrefix(r.URL.Path, deviceproto.PathImage):
-		wanted, ok := s.tokens[strings.TrimPrefix(r.URL.Path, deviceproto.PathImage)]
+		link := strings.TrimPrefix(r.URL.Path, deviceproto.PathImage)
+		token, _, _ := strings.Cut(link, "/")
+		wanted, ok := s.tokens[token]
 		if !ok {
 			w.WriteHeader(http.StatusForbidden)
+			return nil
 		}
-		return wanted.Image
+		if image = wanted.part(strings.TrimPrefix(link, token)); image == nil {
+			w.WriteHeader(http.StatusNotFound)
+		}
+		return image
 	case r.URL.Path == deviceproto.PathUpdate && r.Method == http.MethodGet:
 		s.serveUpdate(w, r)
 	case r.URL.Path == deviceproto.PathReport && r.Method == http.MethodPost:
