@@ -37,6 +37,7 @@ type Config struct {
 	Cache          string              `env:"CACHE" desc:"where set-up keeps toolchains (default: ~/.cache/flota)"`
 	Poll           time.Duration       `env:"POLL" envDefault:"60s" desc:"interval between a device's polls, where its deployment says none"`
 	Build          editord.BuildConfig `envPrefix:"BUILD_"`
+	MIP            editord.MIPConfig   `envPrefix:"MIP_"`
 	Boards         bool                `env:"BOARDS" envDefault:"true" desc:"virtual boards, where this machine has a sandbox for them"`
 	Board          boardsd.BoardConfig `envPrefix:"BOARDS_"`
 	CacheMiB       int64               `env:"CACHE_MIB" envDefault:"64" desc:"memory for the blobs fetched most, in MiB"`

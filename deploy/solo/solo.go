@@ -340,7 +340,7 @@ func (s *services) editor(ctx context.Context, log *zap.Logger, conn *bus.Conn) 
 	defer blobs.Close()
 	return editord.Run(ctx, editord.Config{
 		ServiceKey: s.key("service/editor"), PublicURL: s.doors.publicURL, InternalURL: s.doors.insider, DeviceURL: s.doors.deviceURL.String(),
-		DeviceCA: s.cfg.TLS.CAFile(), TrustedProxies: s.cfg.TrustedProxies, SourceMemory: sourceMemory, Build: s.cfg.Build,
+		DeviceCA: s.cfg.TLS.CAFile(), TrustedProxies: s.cfg.TrustedProxies, SourceMemory: sourceMemory, Build: s.cfg.Build, MIP: s.cfg.MIP,
 	}, editord.Deps{Log: log, Bus: conn, DB: db, Blobs: blobs, Serve: s.gate.serve(flow.Editor)})
 }
 

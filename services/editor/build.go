@@ -153,6 +153,8 @@ const (
 	Hex        Role = "hex"
 	OTAData    Role = "otadata" // what a first flash writes to otadata
 	Bundle     Role = "bundle"
+	Index      Role = "index" // what a device installs over the air: the list of a MicroPython release's files
+	BoardFile  Role = "file"  // one of them; its name is its path on the board
 	Other      Role = "other"
 )
 
@@ -204,9 +206,9 @@ type Library struct {
 }
 
 const (
-	maxTroubles    = 3 // attempts that may end by the farm's trouble
-	maxAttempts    = 5 // of any kind: a build must not take down one worker after the other
-	maxOutputs     = 64
+	maxTroubles    = 3             // attempts that may end by the farm's trouble
+	maxAttempts    = 5             // of any kind: a build must not take down one worker after the other
+	maxOutputs     = MaxFiles + 64 // an index names at most 256 files
 	maxDiagnostics = 200
 	maxMessage     = 2000 // bytes of a diagnostic or sentence
 	maxWord        = 64
@@ -292,6 +294,7 @@ var (
 	sha256Hex  = regexp.MustCompile(`^[0-9a-f]{64}$`)
 	flashWord  = regexp.MustCompile(`^[a-z0-9]{0,16}$|^[0-9]{1,4}(KB|MB)$`)
 	outputName = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9._ +-]{0,199}$`)
+	boardPath  = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9._+-]*(/[A-Za-z0-9_][A-Za-z0-9._+-]*)*$`)
 )
 
 // check refuses what a worker cannot have meant, and bounds what it may say.
@@ -302,7 +305,7 @@ func (r *Result) check() error {
 	names := map[string]bool{}
 	for _, o := range r.Outputs {
 		switch {
-		case !outputName.MatchString(o.Name) || names[o.Name]:
+		case !o.named() || names[o.Name]:
 			return fault.Field("outputs", "%.50q is not a name of its own", o.Name)
 		case !sha256Hex.MatchString(o.SHA256):
 			return fault.Field("outputs", "%s has no SHA-256", o.Name)
@@ -333,6 +336,14 @@ func (r *Result) check() error {
 	}
 	r.Libraries = r.Libraries[:min(len(r.Libraries), MaxFiles)]
 	return nil
+}
+
+// named reports whether the output has a name that its role can have.
+func (o Output) named() bool {
+	if o.Role == BoardFile {
+		return len(o.Name) <= maxPath && boardPath.MatchString(o.Name)
+	}
+	return outputName.MatchString(o.Name)
 }
 
 // Output returns the output of this name, or NotFound.

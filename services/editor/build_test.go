@@ -98,6 +98,9 @@ func TestResultIsChecked(t *testing.T) {
 		"flash, more words": {Flash: &FlashBy{Chip: "esp32", Mode: "dio; reboot"}},
 		"flash, a size":     {Flash: &FlashBy{Chip: "esp32", Size: "4 MB"}},
 		"too many":          {Outputs: make([]Output, maxOutputs+1)},
+		"a way out":         with(func(o *Output) { o.Role, o.Name = BoardFile, "lib/../../x.py" }),
+		"from the root":     with(func(o *Output) { o.Role, o.Name = BoardFile, "/main.py" }),
+		"a long path":       with(func(o *Output) { o.Role, o.Name = BoardFile, strings.Repeat("x/", 101)+"y" }),
 	} {
 		if err := r.check(); !fault.Is(err, fault.Invalid) {
 			t.Errorf("%s: %v", name, err)
@@ -107,6 +110,10 @@ func TestResultIsChecked(t *testing.T) {
 		Agent: &Agent{Version: "1.0.0", Flash: 70000, RAM: 900}, Flash: &FlashBy{Chip: "esp32c3", Baud: 921600, Mode: "keep", Frequency: "80m", Size: "4MB"},
 	}
 	if err := esp32.check(); err != nil {
+		t.Error(err)
+	}
+	files := Result{Outputs: []Output{{Role: Index, Name: "index", SHA256: good.SHA256}, {Role: BoardFile, Name: "lib/umqtt/simple.py", SHA256: good.SHA256}}}
+	if err := files.check(); err != nil {
 		t.Error(err)
 	}
 	long := Result{Outputs: []Output{good}, Diagnostics: make([]Diagnostic, maxDiagnostics+5)}

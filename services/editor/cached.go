@@ -11,7 +11,7 @@ import (
 
 // recipeVersion changes when the same inputs should give other bytes for
 // reasons that the toolchain's digest does not show.
-const recipeVersion = "2"
+const recipeVersion = "3"
 
 // CachedResult says which build of a workspace has the result of some inputs.
 type CachedResult struct {

@@ -114,6 +114,8 @@ func whyReserved(kind Kind, name, base string) string {
 		return compilerNotes
 	case kind == MicroPython && name == "manifest.json":
 		return "it is the list of the bundle's files"
+	case kind == MicroPython && strings.HasPrefix(strings.ToLower(name), "flota_"):
+		return "what begins with flota_ belongs to the update agent"
 	}
 	return ""
 }

@@ -81,6 +81,10 @@ func TestCheckPath(t *testing.T) {
 		{Arduino, "compile_commands.json", false},
 		{MicroPython, "manifest.json", false},
 		{MicroPython, "lib/manifest.json", true},
+		{MicroPython, "flota_agent.py", false},
+		{MicroPython, "Flota_agent/__init__.py", false},
+		{MicroPython, "lib/flota_thing.py", true},
+		{MicroPython, "my_flota_thing.py", true},
 	} {
 		err := CheckPath(test.kind, test.path)
 		if test.allowed {

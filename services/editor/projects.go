@@ -3,6 +3,7 @@ package editor
 import (
 	"context"
 	"errors"
+	"sync/atomic"
 	"time"
 
 	"github.com/flota/flota/pkg/docstore"
@@ -61,7 +62,10 @@ type Projects struct {
 	Store    ProjectStore
 	Contents Contents
 	Examples []Example
+	Packages PackageSource // of MicroPython projects
 	Now      func() time.Time
+
+	resolving atomic.Int32
 }
 
 // NewProject describes a project to make.

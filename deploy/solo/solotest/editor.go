@@ -146,7 +146,7 @@ func (c *Client) Output(ctx context.Context, build, name string) ([]byte, error)
 // App is what a device installs of a build.
 func App(b editorapi.Build) (editorapi.Output, error) {
 	for _, o := range b.Outputs {
-		if o.Role == editorapi.App || o.Role == editorapi.Bundle {
+		if o.Role == editorapi.App || o.Role == editorapi.Index {
 			return o, nil
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"net/url"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/labstack/echo/v4"
@@ -22,11 +23,13 @@ import (
 	"github.com/flota/flota/pkg/identity"
 	"github.com/flota/flota/pkg/identity/keyfeed"
 	"github.com/flota/flota/pkg/link"
+	"github.com/flota/flota/pkg/outbound"
 	"github.com/flota/flota/pkg/secret"
 	"github.com/flota/flota/services/editor"
 	"github.com/flota/flota/services/editor/contents"
 	"github.com/flota/flota/services/editor/examples"
 	"github.com/flota/flota/services/editor/httpapi"
+	"github.com/flota/flota/services/editor/mip"
 	"github.com/flota/flota/services/editor/natsbus"
 	"github.com/flota/flota/services/editor/source"
 	"github.com/flota/flota/services/editor/store"
@@ -44,6 +47,20 @@ type Config struct {
 	TrustedProxies []netip.Prefix `env:"TRUSTED_PROXIES" desc:"networks of proxies whose X-Forwarded-For is believed"`
 	SourceMemory   int64          `env:"SOURCE_MEMORY" envDefault:"33554432" desc:"bytes of recent sources that are kept in memory"`
 	Build          BuildConfig    `envPrefix:"BUILD_"`
+	MIP            MIPConfig      `envPrefix:"MIP_"`
+}
+
+// MIPConfig says where packages of MicroPython projects come from.
+type MIPConfig struct {
+	Index url.URL        `env:"INDEX" envDefault:"https://micropython.org/pi/v2" desc:"the package index of MicroPython projects"`
+	Allow []netip.Prefix `env:"ALLOW" desc:"networks, not public, that packages may come from, as 10.0.0.5/32,…; every project can reach them"`
+}
+
+func (c MIPConfig) source() *mip.Source {
+	return &mip.Source{
+		Index:  strings.TrimSuffix(c.Index.String(), "/"),
+		Client: outbound.New(outbound.Options{Allow: c.Allow, MaxBytes: editor.MaxFileSize}),
+	}
 }
 
 // BuildConfig limits builds in time and number.
@@ -99,7 +116,7 @@ func Run(ctx context.Context, cfg Config, deps Deps) error {
 	}
 
 	files := contents.New(deps.Blobs, editor.MaxFileSize, cfg.SourceMemory)
-	projects := &editor.Projects{Store: documents, Contents: files, Examples: all, Now: now}
+	projects := &editor.Projects{Store: documents, Contents: files, Examples: all, Packages: cfg.MIP.source(), Now: now}
 	sources := source.New(cfg.InternalURL.String(), link.NewRing(master.Derive("source-links"), time.Now), documents, files)
 	builds := editor.NewBuilds(editor.BuildParts{
 		Projects: projects, Store: documents, Farm: editor.NewFarm(flow.Workers.TTL, now),

@@ -354,6 +354,8 @@ func TestWhoMayDoWhat(t *testing.T) {
 		{"PATCH", "/projects/" + mine.Id, m{"unmanaged": true}, map[string]int{"a viewer": 403, "the product": 200, "another product": 404, "a stranger": 404}},
 		{"PUT", "/projects/" + p.Id + file, m{"content": "x"}, map[string]int{"nobody": 401, "a viewer": 403, "a maintainer": 200, "the product": 404, "a stranger": 404}},
 		{"PUT", "/projects/" + mine.Id + file, m{"content": "x"}, map[string]int{"a viewer": 403, "a maintainer": 200, "the product": 200, "another product": 404, "a stranger": 404}},
+		{"GET", "/projects/" + p.Id + "/dependencies", nil, map[string]int{"nobody": 401, "a viewer": 200, "the product": 404, "a stranger": 404}},
+		{"POST", "/projects/" + p.Id + "/dependencies", m{}, map[string]int{"nobody": 401, "a viewer": 403, "the product": 404, "a stranger": 404, "a maintainer": 409}},
 		{"POST", "/projects/" + p.Id + "/revisions", m{}, map[string]int{"a viewer": 403, "the product": 404, "a stranger": 404, "a maintainer": 201}},
 		{"POST", "/projects/" + p.Id + "/builds", m{}, map[string]int{"nobody": 401, "a viewer": 403, "the product": 404, "a stranger": 404, "a maintainer": 201}},
 		{"GET", "/projects/" + p.Id + "/builds", nil, map[string]int{"nobody": 401, "a viewer": 200, "the product": 404, "a stranger": 404}},

@@ -94,6 +94,27 @@ func (e DiagnosticSeverity) Valid() bool {
 	}
 }
 
+// Defines values for FetchedFileState.
+const (
+	Changed FetchedFileState = "changed"
+	Kept    FetchedFileState = "kept"
+	Removed FetchedFileState = "removed"
+)
+
+// Valid indicates whether the value is a known member of the FetchedFileState enum.
+func (e FetchedFileState) Valid() bool {
+	switch e {
+	case Changed:
+		return true
+	case Kept:
+		return true
+	case Removed:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for Kind.
 const (
 	Arduino     Kind = "arduino"
@@ -136,10 +157,12 @@ func (e LogLineSource) Valid() bool {
 // Defines values for OutputRole.
 const (
 	App        OutputRole = "app"
+	BoardFile  OutputRole = "file"
 	Bootloader OutputRole = "bootloader"
 	Bundle     OutputRole = "bundle"
 	Elf        OutputRole = "elf"
 	Hex        OutputRole = "hex"
+	Index      OutputRole = "index"
 	Map        OutputRole = "map"
 	Otadata    OutputRole = "otadata"
 	Other      OutputRole = "other"
@@ -151,6 +174,8 @@ func (e OutputRole) Valid() bool {
 	switch e {
 	case App:
 		return true
+	case BoardFile:
+		return true
 	case Bootloader:
 		return true
 	case Bundle:
@@ -158,6 +183,8 @@ func (e OutputRole) Valid() bool {
 	case Elf:
 		return true
 	case Hex:
+		return true
+	case Index:
 		return true
 	case Map:
 		return true
@@ -272,6 +299,25 @@ type BuildEvent struct {
 	State   string  `json:"state"`
 }
 
+// Dependencies defines model for Dependencies.
+type Dependencies struct {
+	// Packages What was fetched, with what the packages need themselves.
+	Packages []FetchedPackage `json:"packages"`
+
+	// Resolved What is wanted is what was fetched.
+	Resolved bool         `json:"resolved"`
+	Wanted   []Dependency `json:"wanted"`
+}
+
+// Dependency defines model for Dependency.
+type Dependency struct {
+	// Name A name in the index, or an address: https://…, github:org/repo, gitlab:…, codeberg:….
+	Name string `json:"name"`
+
+	// Version Of an address: a branch or tag.
+	Version string `json:"version"`
+}
+
 // DeviceEvent defines model for DeviceEvent.
 type DeviceEvent struct {
 	Device         string     `json:"device"`
@@ -314,6 +360,40 @@ type Farm struct {
 	} `json:"platforms"`
 	Slots   int `json:"slots"`
 	Workers int `json:"workers"`
+}
+
+// FetchProgress defines model for FetchProgress.
+type FetchProgress struct {
+	Bytes int `json:"bytes"`
+
+	// Doing What is fetched now.
+	Doing    string `json:"doing"`
+	Files    int    `json:"files"`
+	Packages int    `json:"packages"`
+}
+
+// FetchedFile defines model for FetchedFile.
+type FetchedFile struct {
+	Path string `json:"path"`
+
+	// Sha256 As it was fetched.
+	Sha256 string `json:"sha256"`
+	Size   int    `json:"size"`
+	Source string `json:"source"`
+
+	// State Since it was fetched.
+	State FetchedFileState `json:"state"`
+}
+
+// FetchedFileState Since it was fetched.
+type FetchedFileState string
+
+// FetchedPackage defines model for FetchedPackage.
+type FetchedPackage struct {
+	Files   []FetchedFile `json:"files"`
+	Name    string        `json:"name"`
+	Source  string        `json:"source"`
+	Version string        `json:"version"`
 }
 
 // File defines model for File.
@@ -382,6 +462,7 @@ type Name = string
 
 // Output defines model for Output.
 type Output struct {
+	// Name Of a role file: its path on the board.
 	Name string `json:"name"`
 
 	// Offset Where a first flash by cable writes it; absent where it is not written.
@@ -425,6 +506,14 @@ type Project struct {
 
 	// Unmanaged The project does without the update agent that the farm adds. Its firmware cannot update itself, nor fall back.
 	Unmanaged Unmanaged `json:"unmanaged"`
+}
+
+// ResolveEvent defines model for ResolveEvent.
+type ResolveEvent struct {
+	// Problem RFC 9457 problem; code is stable, detail is for people.
+	Problem  *Problem       `json:"problem,omitempty"`
+	Progress *FetchProgress `json:"progress,omitempty"`
+	Project  *Project       `json:"project,omitempty"`
 }
 
 // Revision defines model for Revision.
@@ -517,6 +606,15 @@ type CreateBuildJSONBody struct {
 	Verbose  *bool `json:"verbose,omitempty"`
 }
 
+// ResolveDependenciesJSONBody defines parameters for ResolveDependencies.
+type ResolveDependenciesJSONBody struct {
+	// Deps What the project wants from now on; package.json changes with it. Left out, what it says counts.
+	Deps *[]Dependency `json:"deps,omitempty"`
+
+	// Overwrite Replace files that somebody changed by hand.
+	Overwrite *bool `json:"overwrite,omitempty"`
+}
+
 // DeleteFileParams defines parameters for DeleteFile.
 type DeleteFileParams struct {
 	Path string `form:"path" json:"path"`
@@ -566,6 +664,9 @@ type ChangeProjectJSONRequestBody ChangeProjectJSONBody
 
 // CreateBuildJSONRequestBody defines body for CreateBuild for application/json ContentType.
 type CreateBuildJSONRequestBody CreateBuildJSONBody
+
+// ResolveDependenciesJSONRequestBody defines body for ResolveDependencies for application/json ContentType.
+type ResolveDependenciesJSONRequestBody ResolveDependenciesJSONBody
 
 // PutFileJSONRequestBody defines body for PutFile for application/json ContentType.
 type PutFileJSONRequestBody PutFileJSONBody
@@ -623,6 +724,12 @@ type ServerInterface interface {
 	// CreateBuild Compile the working files, or a revision.
 	// (POST /projects/{project}/builds)
 	CreateBuild(ctx echo.Context, project ProjectID) error
+	// GetDependencies The packages that a MicroPython project wants (package.json), and what was fetched for it (package.lock.json).
+	// (GET /projects/{project}/dependencies)
+	GetDependencies(ctx echo.Context, project ProjectID) error
+	// ResolveDependencies Fetch the packages with all that they need into the folder lib, as MicroPython's mip does, and write package.lock.json.
+	// (POST /projects/{project}/dependencies)
+	ResolveDependencies(ctx echo.Context, project ProjectID) error
 
 	// (DELETE /projects/{project}/file)
 	DeleteFile(ctx echo.Context, project ProjectID, params DeleteFileParams) error
@@ -909,6 +1016,38 @@ func (w *ServerInterfaceWrapper) CreateBuild(ctx echo.Context) error {
 	return err
 }
 
+// GetDependencies converts echo context to params.
+func (w *ServerInterfaceWrapper) GetDependencies(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "project" -------------
+	var project ProjectID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "project", ctx.Param("project"), &project, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter project: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetDependencies(ctx, project)
+	return err
+}
+
+// ResolveDependencies converts echo context to params.
+func (w *ServerInterfaceWrapper) ResolveDependencies(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "project" -------------
+	var project ProjectID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "project", ctx.Param("project"), &project, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter project: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ResolveDependencies(ctx, project)
+	return err
+}
+
 // DeleteFile converts echo context to params.
 func (w *ServerInterfaceWrapper) DeleteFile(ctx echo.Context) error {
 	var err error
@@ -1114,6 +1253,8 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.GET(options.BaseURL+"/projects/:project/file", wrapper.GetFile, options.OperationMiddlewares["getFile"]...)
 	router.PUT(options.BaseURL+"/projects/:project/file", wrapper.PutFile, options.OperationMiddlewares["putFile"]...)
 	router.POST(options.BaseURL+"/projects/:project/rename", wrapper.RenameFile, options.OperationMiddlewares["renameFile"]...)
+	router.GET(options.BaseURL+"/projects/:project/dependencies", wrapper.GetDependencies, options.OperationMiddlewares["getDependencies"]...)
+	router.POST(options.BaseURL+"/projects/:project/dependencies", wrapper.ResolveDependencies, options.OperationMiddlewares["resolveDependencies"]...)
 	router.GET(options.BaseURL+"/projects/:project/revisions", wrapper.ListRevisions, options.OperationMiddlewares["listRevisions"]...)
 	router.POST(options.BaseURL+"/projects/:project/revisions", wrapper.CreateRevision, options.OperationMiddlewares["createRevision"]...)
 	router.GET(options.BaseURL+"/projects/:project/builds", wrapper.ListBuilds, options.OperationMiddlewares["listBuilds"]...)
@@ -1750,6 +1891,114 @@ func (response CreateBuilddefaultApplicationProblemPlusJSONResponse) VisitCreate
 	return err
 }
 
+type GetDependenciesRequestObject struct {
+	Project ProjectID `json:"project"`
+}
+
+type GetDependenciesResponseObject interface {
+	VisitGetDependenciesResponse(w http.ResponseWriter) error
+}
+
+type GetDependencies200JSONResponse Dependencies
+
+func (response GetDependencies200JSONResponse) VisitGetDependenciesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetDependenciesdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response GetDependenciesdefaultApplicationProblemPlusJSONResponse) VisitGetDependenciesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ResolveDependenciesRequestObject struct {
+	Project ProjectID `json:"project"`
+	Body    *ResolveDependenciesJSONRequestBody
+}
+
+type ResolveDependenciesResponseObject interface {
+	VisitResolveDependenciesResponse(w http.ResponseWriter) error
+}
+
+type ResolveDependencies200ApplicationxNdjsonResponse struct {
+	Body          io.Reader
+	ContentLength int64
+}
+
+func (response ResolveDependencies200ApplicationxNdjsonResponse) VisitResolveDependenciesResponse(w http.ResponseWriter) error {
+
+	w.Header().Set("Content-Type", "application/x-ndjson")
+	if response.ContentLength != 0 {
+		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
+	}
+	w.WriteHeader(200)
+
+	if closer, ok := response.Body.(io.ReadCloser); ok {
+		defer closer.Close()
+	}
+	flusher, ok := w.(http.Flusher)
+	if !ok {
+		// If w doesn't support flushing, fall back to io.Copy.
+		_, err := io.Copy(w, response.Body)
+		return err
+	}
+	// text/event-stream messages are typically small; use a
+	// modest buffer and flush after each chunk so clients see
+	// events immediately instead of waiting on OS buffering.
+	buf := make([]byte, 4096)
+	for {
+		n, err := response.Body.Read(buf)
+		if n > 0 {
+			if _, writeErr := w.Write(buf[:n]); writeErr != nil {
+				return writeErr
+			}
+			flusher.Flush()
+		}
+		if err != nil {
+			if err == io.EOF {
+				return nil
+			}
+			return err
+		}
+	}
+}
+
+type ResolveDependenciesdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ResolveDependenciesdefaultApplicationProblemPlusJSONResponse) VisitResolveDependenciesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type DeleteFileRequestObject struct {
 	Project ProjectID `json:"project"`
 	Params  DeleteFileParams
@@ -2035,6 +2284,12 @@ type StrictServerInterface interface {
 	// CreateBuild Compile the working files, or a revision.
 	// (POST /projects/{project}/builds)
 	CreateBuild(ctx context.Context, request CreateBuildRequestObject) (CreateBuildResponseObject, error)
+	// GetDependencies The packages that a MicroPython project wants (package.json), and what was fetched for it (package.lock.json).
+	// (GET /projects/{project}/dependencies)
+	GetDependencies(ctx context.Context, request GetDependenciesRequestObject) (GetDependenciesResponseObject, error)
+	// ResolveDependencies Fetch the packages with all that they need into the folder lib, as MicroPython's mip does, and write package.lock.json.
+	// (POST /projects/{project}/dependencies)
+	ResolveDependencies(ctx context.Context, request ResolveDependenciesRequestObject) (ResolveDependenciesResponseObject, error)
 
 	// (DELETE /projects/{project}/file)
 	DeleteFile(ctx context.Context, request DeleteFileRequestObject) (DeleteFileResponseObject, error)
@@ -2505,6 +2760,79 @@ func (sh *strictHandler) CreateBuild(ctx echo.Context, project ProjectID) error 
 	return nil
 }
 
+// GetDependencies operation middleware
+func (sh *strictHandler) GetDependencies(ctx echo.Context, project ProjectID) error {
+	var request GetDependenciesRequestObject
+
+	request.Project = project
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetDependencies(ctx.Request().Context(), request.(GetDependenciesRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetDependencies")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetDependenciesResponseObject); ok {
+		return validResponse.VisitGetDependenciesResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ResolveDependencies operation middleware
+func (sh *strictHandler) ResolveDependencies(ctx echo.Context, project ProjectID) error {
+	var request ResolveDependenciesRequestObject
+
+	request.Project = project
+
+	var body ResolveDependenciesJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ResolveDependencies(ctx.Request().Context(), request.(ResolveDependenciesRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ResolveDependencies")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ResolveDependenciesResponseObject); ok {
+		return validResponse.VisitResolveDependenciesResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
 // DeleteFile operation middleware
 func (sh *strictHandler) DeleteFile(ctx echo.Context, project ProjectID, params DeleteFileParams) error {
 	var request DeleteFileRequestObject
@@ -2733,70 +3061,84 @@ func (sh *strictHandler) CreateRevision(ctx echo.Context, project ProjectID) err
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"3Fz7b9u4k/9XCN0BbXFK3Ff63UvwxSJpt7tF023RbtEftkVDS2OLG4pUScqOr8j/fuCQlGSL8iNxtnv3",
-	"U2yLj+E8PzMc5XuSybKSAoTRyfH3pKKKlmBA4bfTiQFlPzCRHCffalCLJE0ELSE5Tig+TBOdFVBSO8os",
-	"KvtAG8XENLm+TpOzmvH81YtmiYqaol1hbJ8maaLgW80U5MmxUTWsX/GclcwMkcTxYXeBHCa05iY5PnqY",
-	"JiW9YmVdJsePH9pvTLhvj9KwDxMGpqBwo3dK/gWZGSS+cs93Iv/aDtaVFBqQv++UHHMo7cdMCgMCT0ar",
-	"irOMGibFqHIj/usvLYV91q79nwomyXHyH6NWgCP3VI/CurhjDjpTrLLLJcfJp4IaMgdhyFxJMT3Es/p5",
-	"KPKpp2J52h8FkLrKqQFC7QjCBDEF02TCVDmnCsj9l1wa+vaP0wcnhI417lCAAsIMKagmQgo4TFLLtwqU",
-	"YY4DE0510d/ubGFAEzkh+JwYSzQzhOa5JkYu72wXXZVfmiharln2/emb9Yve02RGFaNjDjq+wQyUZk4o",
-	"fS1tVeLPZmDqD+to+9KsKceoR9ZaJFU5WuEyj76NY9ukySUT+SZVeG3HXAetjSwikTm4ETNQ6v7+LI9O",
-	"5HQMPPpkRnkNe11RA4fMQHfaWEoOVPTYzaxHcSt15sXY7X+gStHF+mX8gXZeBCXnee/F1TJ8UAN+mXkT",
-	"XGbaOGhHjztwxbRz38vq/pJyDdYKhdVzpsnU2+AqC9OkYisqsE6nkMp3TPTPj/4NTFyGXA48MFQ58vtW",
-	"pg010D+ZnExSomohmJimRHOACj/NKTN21XSDTTpeNpwL+zS0eIYMisgeviegUuZxExN1OXZxNOJGrGrF",
-	"Hq1Q7NdI3S5hXpRAjKo96mhw7Osk67z/dZpQY6CsTJxmWptCquhRM5oVzkz78UOBrrkhc6rJpZBzQShX",
-	"QPNFXCMzBdRA/pUiEROpSvspsSHowDA0qN7uOaNTIbVh2fbK/KKZE1PnCRNMFzuS0QS1dfu+tIPO3CZD",
-	"Dn7AT+7i9zkbK6rYWnc8GBu2jnHew4Xxmx1lmpRQSrXYdIw3bhSO15pOI77glFiwASKDFnDkLCdCGqLr",
-	"LAPID2NSkrWparO9orzF8bGjVAXVSBgIiyf/TCZgMhvo7SqMW87UFZe0G4ZaOgKQjAlAwYytSGDZOapd",
-	"TaRxqIHWbzXUgCjcuVPrBB3X8NcJZRw/ZFRkwN1nUEqq6GFqUVJBp7BRPz82A6ORt4uuPQvSEE59HG23",
-	"at13cFtL7mPZL7SCH3SeAwF4rU8cB6/bl2/Qjp0k38hpQyDzKVTLr1VWxE75AmYsg4Fj5vgwTjCozM+J",
-	"IG6nP1+HnYbFYyBupq69J3MqrHy3dlH+WGHJKFvaUNDjSiZ5XQ7Y4cTaeBTQMgHxKR1vFmHSDBQzi66V",
-	"ColCnVPlbXTIBFcRqHM/SEgaDtHZoqUkxpBfrmhZubOt6kjHA0eOcJcRbSBaxbyID0tdav1esdO+pKqM",
-	"ZF8KBmRYcWqsFq8LrQg0d0TWsRAzwLfbR27kU5uieo55sreJ4xbWD4D3uVSXvpK0Ad2GkWG51LG9y+Oo",
-	"xFhMObFOEzWsgj4+ehZ/xP5nGxTuS0A4ullviLLnbUln1Zc0D/oudmfi4ySGPdZT6TFoD1P9JucEdGWk",
-	"5GSumAFNTAHER05XOinoDAgVRE4mGky/6JNRIaQ5JFhxYprYaLTAD27he5rYJCArJMsilaExrfO4WmUF",
-	"q9A3Bu+UgK6ePM6eRLG45Q2IbLE846eHZWx0SOHagTmT0bjk9aUd+PTN2ca0EylP3dGaTK6l0C8bk9Rr",
-	"7yBDPKAqr5mwpJUsU7JamGIJd7eUnsvpZjyziqgLNi1AESmAjGHKhBM/l1NCBczjBbFhBGSjz/Y+8FxO",
-	"z2242lRcCdCnxXxunxj7wpoRHvSP/1GwK1IyzpmGTIp8oACoZa2yZdhvA4gFGLmsHRTLQcVxsoErs9mW",
-	"Ebz6ffyc2OneNKlUpLj6taRXA7AFH9caBuxM0XJ4sn04NHUVg7T7pB2aOmu0e8WO97sPciW9Ogcxtf7x",
-	"kS/gN98jLPb52vbZrnNkfX34hB6NkglT2viK9HhBMjrmELwjizhApjEHtSMMiIEyteRLKkQr6yCAT6xl",
-	"U3QWUhqbO2Lxp6LKMFc+TBNpaE4NTdKkAMvOcS1yRHvSFBBXu9tHQCS4wQmbA2HnimOZq+9fPif//fTo",
-	"X8RfcZyQTOZgmaaN5WxKcjCUcfvLRCpSgax4JE5kQ1U3Nz0OTxnwgSIVPiLUELw3ihYO0F9r83UAk9n8",
-	"oh5ARIaZgVTB/bDJIbj5zR6pO/0A30NuucKvgorpjkWDG9XimjRymckfIJgIXrgwTahVgbzOjEcEPpeN",
-	"8t7mM9uHEsSHsareHaYnJXW14ZhqcXDQyQZTDF/E1ZvJRMkyet5BZ7WvQsvy3QQSv1xacRxfKah0lCim",
-	"fO87ZauVeLumdHwDJduPOqxLxodr90MFen/EKOdizPoAilG++6WPiHiwMyiYyB1Yo9qQ8cKgy2y4yYR5",
-	"9jQaiYai39sJLueCn10vJZqJDJwSW/Kwol/SHE7IGBayuz+4LwqcnU9ptSU1AR/F7m/RhKgCjK4f/3h5",
-	"8BN+U1BxmkWLvQO3P/7Ijpdr8NXHrq01HQUTyjWkETv3/ovkEjSZM1PI2pn80gV64wgsasRL6EPyynQu",
-	"1F3+FCYxo4FPUiKkIhPKORnT7DJ2c2IPy8RExnAMdbcvHpGkhIqczMOv1iEZ9ESEmZ+JDyA6Rb+lUxIK",
-	"sTp1vkunNiFw4NiFtQRbAAjkzKABNEWI5JG7aQZBK5YcJ08OHx4+SVyyi2o+auskU6eE1giwBeJVnhwn",
-	"50ybMzdkpYXi8cOHa9ondmubwAJQpGfiXShCoDSt0Jhyqq8dD60YfQnj0MU+ryPx/ZoDdBo10kTXZUkt",
-	"jEclcss7LdGyDOvbbBuUJopNC0OEnLsGjpGTyOg7/r0e5OOvYM6apps74qLbINZ6YpnXKcUj63xJ4aZs",
-	"w4pJ27L0Z3xmO2QUOpKuv/TZNnJ3HKt9ULssmiaV1BHGP8eVfxzvn4fbm5RIReQMFBnDRCq4MeMj7ONy",
-	"ulHzzuX0tgxYjpB3U1wYKiX0OWuNFUfvy/K5nBI5wXzT3T07d3tITkPHA9ZlmCZzajL73BRK1tOCjMCC",
-	"CEfIHq3Cm+jou8WK1yPOxOUtTCSNdtN5GDrcStdJ/rF7bzXCD1seoi9XDDi3pPe079EttA+uKqZA7wRa",
-	"a8U3Z3p2UNpdfgddvNyHKp4SzaYCclyQGIlK51QhJTPKWY5p+aMjUjJRG9R/qzxOBzt+YJlExLnYg2eD",
-	"ZkY5B3VPY3TTFc3gmFyg2l2Q++1d7IOUXLh88oLc71xe2t8xUNrRTevUgxMXp3/Ghf796gWhXEtyweX0",
-	"4rO4HwqiD1IXXXHUPe2M2OGfFvBK0Sxm128X04jaL8j9Dnx/kDo0hcvOmDI15QEiuzKRXf2zEHJOpLAG",
-	"7RNfUgBVmkjBF5YzzGAifEg+FZJY1KSb5kRtAuAQhOpLVxrx6Gn0Hf9ejxxtpGRaA9agCiamx0jbZwEi",
-	"14QaGwZcBMDTUqHnKIgLEPmFdS4Mm8ZCiw65YPkx/k4FkRX9VgOppMZa1AmhZKzkXINyR89kCRoBquPd",
-	"OdXmADl08OoFBiBKMs6wWMZM8Vn8jL3E/07J1EJmKcjY5THMWCZlsiyx5VRjpweBGaiFVTx9SC6w3+yC",
-	"aLrQLaQOlNkpRkoieX5M7EHwKV4Au0L2Z4ENeV1/4RQ06XnQWL9xKEGvaVgemOgzkJ0nbm66/rIxuto8",
-	"x5npgTYKXKPs2qblvpdxE1NSC8O4M2UnUCvBfbifD6BmoA6CwG1YI29F2BjVHvUAddunhI0W6kLOG3/k",
-	"bmjW5xa/hEF7hSbdrbdCJ+G+fRM6aRbeJih8crwRMG8y04wKV3nyhadbQEA5FwedPhZfcV/m8NsKxNu5",
-	"eNfp6bkj/Bu2GNDaprK4H6QW2OmDWXDmxl94cjmdQk6YOMHqyGpo8ULs9ufafN+VSxZgvP76Tdbrb0jW",
-	"k12Bn3vDw3qbDQPdexdbeJddDETEb8GadqbtLacR/AbLaRbexnJ+hzloQ1yx00ntNnnqGnj6bullEtDm",
-	"TOaL23uePvx69QJzC9Fon5FLniAd7uXpIvCjZ+l+mnjWjcV7v/2UunG7uMiXU47rW2YHN3ROb2h+u0w8",
-	"6PXou/907WTPwbXPLSvdC/x90B8/7evNr/jmwI11f6gk8GNDAhakLNi22YeFEVjpvEestvx9Fan2RTNM",
-	"Ym1OH3ET6IP27SaCafcjpctajCS+hdkCrtShef/+yiFeF21wCX+Dmd/ApP8W5XISy/ds1b42s75Q7ob8",
-	"34IC7bm2a5R0hc7+XZ7YqrHG77YDCLh19L+NT1iDHM4679DepUPwCnhPh4IGwlQOE0NkbbZyBhMF4V3P",
-	"dVdoz73HoVPKBOZ+Tb9A8w4R868QxV8d6r41se4tX7yhGksNMaIirxn+UPQwWNo/zTKoDOQnRKq2ZuwL",
-	"N2mfd837V/tIg4Kwwg1YE0V9mSeIYiWZ6Ti00Dy/Hqu8dH3s2wGVNtNaIukO8Isna8W4Ixfo1DSsIExo",
-	"AzQPaeMKjWm07tN5C6ZTE1/3BvuXu7wo7XQ3D6Ta9jQ/wl0O1M38bcP29wtrmwvRKccqHe9q02jqPvzx",
-	"mOpYC9VvpwePj55ZBWpu7yFn6ANcl/UEjU/A3Msh1tPVUrTUWPn0p6N/PdvYyOwnf/nB+Mt19PQ18AOd",
-	"3Rx6LZUhscl9yUbJfVobqekMHhwSTCGslFJXvWehW4YD0YZxjv/7AO0/Z1PQZtgRKghoef9Y4T2uvVfV",
-	"tD52Z8NJEyN3t7aVdmK7MS70T9U+x+29Q/+mAWct+n/fjPp/UgtcOvZWyUHTfripGtguvXMmQE59B2dJ",
-	"L/HOCjpIC0O5rxvm/8Ck4X2LJvbjDDodlB3TPopd1P9gGN3qRl/Ar6EyJyhA4UTdStVfot5Wpt3Q8hqg",
-	"6gNAQvUKbMY3QtUsKAF2DyQjWrGRa7QbzR4l11+u/zcAAP//",
+	"3Fzvbtu4ln8VQrtAW6wSt522d9bFxSBpp3eKSW+DdgbzYVrUtHRs8YYiVZKy4y0C7NPsg+2TLHhISrJN",
+	"yXbi3O7upzgWRR4enr+/c+hvSSbLSgoQRifjb0lFFS3BgML/zmYGlP3ARDJOvtagVkmaCFpCMk4oPkwT",
+	"nRVQUjvKrCr7QBvFxDy5uUmT85rx/O3rZoqKmqKdYWqfJmmi4GvNFOTJ2Kgahme8YCUzfSRxfNidIIcZ",
+	"rblJxs8fp0lJr1lZl8n46WP7HxPuvydpWIcJA3NQuNClkv+AzPQSX7nnB5F/YwfrSgoNyN9LJaccSvsx",
+	"k8KAwJ3RquIso4ZJMarciH/7h5bCPmvn/lcFs2Sc/MuoPcCRe6pHYV5cMQedKVbZ6ZJx8kdBDVmCMGSp",
+	"pJif4l79e3jkc0/F+mu/FUDqKqcGCLUjCBPEFEyTGVPlkiogD99waej7384evSR0qnGFAhQQZkhBNRFS",
+	"wGmSWr5VoAxzHJhxqovt5c5XBjSRM4LPibFEM0Nonmti5PrKdtLN80sTRcuBaT+cvRue9IEmC6oYnXLQ",
+	"8QUWoDRzh7Itpa1I/NkMTP1mHW2fmznlFOXIaoukKkctXOfR12lsmTS5YiLfJQq/2jE3QWojk0hkDi7E",
+	"DJR6e32WR1/kdAo8+mRBeQ1HnVEDh8xA97WplByo2GI3sxbFzdR5L8Zu/wVViq6Gp/EbOngSPDnPe39c",
+	"LcN7JeDnhVfBdaZNg3RscQeumXbme13c31CuwWqhsHLONJl7HdxkYZpUbEMEhmQKqbxkYnv/aN/AxM+Q",
+	"y54HhipH/raWaUMNbO9MzmYpUbUQTMxTojlAhZ+WlBk7a7pDJx0vG86FdRpaPEN6j8hufuuASpnHVUzU",
+	"5dT50YgZsaIVe7RBsZ8jdauE96IEolfdoo4Gwz50ss7636QJNQbKysRpprUppIpuNaNZ4dR0238o0DU3",
+	"ZEk1uRJyKQjlCmi+iktkpoAayL9QJGImVWk/JdYFnRiGCrW1es7oXEhtWLa/ML9u3omJ84wJposDyWic",
+	"2tC6b+ygc7dIn4HvsZOH2H3OpooqNmiOe33D3j7OW7gwfrehTJMSSqlWu7bxzo3C8VrTecQWnBEbbIDI",
+	"oA04cpYTIQ3RdZYB5KexU5K1qWqzv6C8x/GxrVQF1UgYCBtP/pnMwGTW0dtZGLecqSsuadcNtXSEQDJ2",
+	"AAoWbOME1o2jOlRFGoMaaP1aQw0YhTtzao2g4xp+O6OM44eMigy4+wxKSRXdTC1KKugcdsrn783AqOft",
+	"RteeBWlwp96Ptku15juYrTXzsW4X2oPvNZ49DnjQJk6D1d0+3yAdB518c047HJlPoVp+bbIitsvXUIHI",
+	"QWR+Z+v7rGh2RecQCShc8kA1QQGHPCVLZgqytF+bAkh4kwiA3H5TauALF0HvpWNv3LyXbp6e+ELyRczF",
+	"IHFMkyUVBnL8tEFu3NG48fv7i8C71c7wz8+cthzt0D94Lqt+I71p/Oz3Lhuzf3K4TolUhAqb1yjQekwK",
+	"Yyo9Ho3++z//KyVzZop6OpZqPlJQSfyC0+kYH2Yyhymouf3PMquk1xcg5qZIxk+fu5Q5/P8kHXQXTd6d",
+	"cGpAoxKuEf5+tkYjJVNFRVZY2g2dbyz+4ll6dwf0GhYsgx7dzvFhXEtBZf6dSJrpjOaXfk9pkxAQt7PR",
+	"W0+cRH3Z2y/7bYUpo2xp458trmSS12WP85lZxxbN4piA+CsdFx5h0gIUM6uuaxISLdmSKu+Y+vzOZtrl",
+	"fC4SkoZNdJZoKYkx5OdrWlZub5sy0hHgyBbuM4zrCdFirtOrQpdav1Zst2+oKiOQg4KeM6w4NVaKh+JJ",
+	"zK4OTCdjtr6Hb3cPV5FPLS7jOebJ3id4tblsT8a6lOrKw6c7UrowMkyXOrZ3eRw9MevMLpWcW8sZYf7K",
+	"QA9pubTM6HWc3ksSIZfRgNmqVc/M3ZBhx647vtBNmHqSA329e4b8DYvpJeKyUZtS0KfPX0ScprY5Qjww",
+	"6LzN/qNHB7SsVY+z6MErPjKbnmwvGizdFbigtaDCBbQKSrkeJfSIsgelkdhmxw2JQ4Z/I9batgHhuA+J",
+	"3PCEIgrTq7MDvLxt9tnZvdtDdPe3FaW95WSfg+qj7FVbDdj0yM2D7UDlYOLjJIY1hqn08MWWqP8ilwR0",
+	"ZaTkZKmYAY2hqU+6HOpe0AXY8E/OZhrMdr0go0JIc0qCZbKJzAo/uIkfaCKXgmSFZFmkqDCldR7X3Kxg",
+	"FUYYwccnoKsfnmY/RO2d5U0Ixts3fnxcxkYH9K8dmDM5ZFfagc/ene9ELJHy1G2tAQFbCv20sZP61YcZ",
+	"wdZQlddMWNJKlilZrUyxFjG3lF7I+e5UeDMfKdi8AEWkADKFORPu+LmcEypgGa+l9CfPNobb3whdyPmF",
+	"Dfp2JWYha27hArdOjH1hzggPtrf/u2DXpGScMw2ZFHlP7ag1eg1iZMMwa61zWbssPgcVh1gMXJvduoy4",
+	"R2MH8Z3Y7t41KFykLvelpNc9wT8+rjX06JmiZf/L9mHfq5uRfLtO2qGpM0e7Vmx7f/dup5NLPnm8O5H1",
+	"UN+eObhNZYmSHIh1N2PCjCbWlBLpsnKMK+MQJNq/WERmDSElM6a08TXQ6YpkdMohGFUWsZtMI+ppRxgQ",
+	"PYVRydckj1bWrgCfYcqNNkZKwyXNsdxQUWWYK1iliTQ0p4YmaVKAPYVpLXJMtRB48P4WxxUQEd40uT6x",
+	"y54sqLKs1Hb9M1z/Z1z/Ha5/3l3/srv++2b9X3C587D+W78+phJvHBHvHRFHcd7ItCZR2O3DO4X99ZP9",
+	"8OYV+fdnz/9CfGH/JWIu9uC0saebkhwMZRzjcalIBbLiEReX9dWa3Ovx/JQB7ynN4CNCDUHUJiqr6Gq0",
+	"+dKTlNk4s+7JDgwzPViB+2KXLXPvN2ukbvc9fA+I6ga/XGR9EAxzqwpUgyNtJAAQ1BTbDJgm1IpAXmfG",
+	"BzMewR3OvPYLxXti8PvEJ0rKRJ9ocXBRH9pC63mJq7KSmZJldL+92cKxygvrFXkkfr2gEFLTtTJCR4hi",
+	"wvfBQbs9IVPVmoS9WndQ45scf2fq1QAC63WFHUs50m+im2krTxtxz0D19xYacxzZHoIW+8vvfTV2v8Wo",
+	"GMRO/iMoRvnhfRsiYo7PoWAid0Ez1YZMVwbtf8NNJsyLZ1HX3hdOvJ/hdC6asPOlRCMg0UQniEuUNIeX",
+	"ZAor2V0f3D8KnNGa02pPakKcGmvBQntAFWC48vtvb05+xP8UVJxmUTymp4HDb9nxciDO/b1rOJrixIxy",
+	"DWnEaHkNIrkEjTUuWTv7tdYD11g1G71jH9kpeWs6PXEujw0vMaOBz1IipCIzyjmZ0uwqVpOym2ViJgcK",
+	"cD7ESwkVeVvnstbVoFklzPxEvILrFI2wTkmoperUGWKd2sTMJSnORyfYxUcgZwYVoMFgkieuWQwErVgy",
+	"Tn44fXz6Q+JABxTzUYv6zp0QWiXALsa3eTJOLpg2527IRhfk08ePBzogD+t8RDg70vZ4GSBVV7E0BTDl",
+	"RF87Htpj9IDsqXPkXkbi6zUb6PRapomuy5LadAqFyE3vpETLMsxP5GwGShPF5oVxYKt9d+ROZPQN/970",
+	"8vFvYM6bvtl74qJbINY9apnXqaYj6zy0c1u2IXLVdh3/GX+zHTIKTcU3n7fZNnJtCputzIdMmiaV1BHG",
+	"v8KZvx/vX4UGDCzwygUoMoWZVHBrxkfYx+V8p+RdyPldGbDuIe8H5OmDdLY5a5UVRx9L87mcEznDBN61",
+	"jzlze0rOQtMi4mPYrOBqLqZQsp4XZAQ2iHCEHFErvIqOvtnA92bEmbi6g4qk0YZ4H1P3d8N3uwkeP972",
+	"8P2ah9GXA2UuLOlb0vfkDtIH1xVToA8KWmvFd6etdlDanf4AWbw6hiieEc3mAnKckBiJQudEISULylmO",
+	"GMOT56RkojYo/1Z4nAx27MA6iRjnYhu9dZoZ5RzUA43eTVc0gzGZoNhNyMO2nepRSiYuOZ6Qh51WDPs9",
+	"Oko7uul+fvTS+emfcKK/vn1NKNeSTLicTz6JhwGYfpQ674qjHminxC7+aQNeKZrJ7PztZBqj9gl52Anf",
+	"H6Whm4kasmDK1JSHENnhbnb2T0LIJZHCKrTP4kkBVGkiBV9ZzjCDWf0p+aOQxEZNurlfoE0IOASh+srh",
+	"PD56Gn3DvzcjRxspmdaAoF7BxHyMtH0SIHJNqLFuwHkA3C0VeokHMQGRT6xxYdj3HbpsyYTlY/yeCiIr",
+	"+rUGUkmN4NpLbMCRSw3KbT2TJWgMUB3vLqg2J8ihk7evXYcRyThD9JGZ4pP4Ca8D/TUlcxsyS0GmLo9h",
+	"xjIpk2WJt0Y0NmsSWIBaWcHTp2SCLeMToulKtyF1oMy+YqQkkudjYjeCT7Gq6QoKnwT21HfthRPQZMuC",
+	"xq4MhVLAwJ2jnhd9BnLwi7vvTX3e6V1tnuPU9EQbBe6uy+C9o20r415MSS0M406V3YHaEzyG+fkIagHq",
+	"JBy4dWvkvQgLo9ijHKBs+5SwkUJdyGVjj1ylbDi3+DkMOmpo0l16r+gkdA/tik6aifdxCn843ghYNplp",
+	"RoWD0TyKdocQUC7FSQcy8pWPdQ6/r0C8X4rLTlvuPcW/LSp1M5CZHytSC+z0ziwYc+MLz1zO55ATJl4i",
+	"OrLpWvwhdq/Y2HzfwSUrMF5+/SLD8huS9eTQwM9d0rTWZsdAd3VyD+tyiIKIeDWyASH315zm4HdoTjPx",
+	"Pprzd1iCNsQht+7U7pKnDoSnl2v3QUGbc5mv7m55tsOvt68xtxCN9Bm5ZgnS/s7EtX7eF+lxWhKHxmL9",
+	"9Ti4PS4XP/L1lOPmjtnBLY3TO5rfLRMPcj365j/duLPn4DrK1oXuNX7fa4+fbcvN3/Dy361lvw8S+L4u",
+	"AQEpG2zb7MOGEYh0PsCu+H8eItXeFcck1ub0ETOBNujYZiKo9randFmLkcTfQrIBl7+w4a+gbrX4vxio",
+	"xd2jmt9Cpf8pwuVOLD+yVntsZhgod0P+b4UC7b72a/t2QGekV3SvBie/2gFBwJ29/11swkDkcN75GYz7",
+	"NAheAB/oAGhgmMphZoiszV7GYKYg/FzDUAntlbc4dE6ZwNyvaX5orgEzfws4fimre/Fx6Ic6sEI1lRpi",
+	"REV+KeC7Rg+90P5ZlkFlIH9JpGoxYw/cpNu8a65QHyMNCocVKmCNF/UwTziKjWSmY9DyjeuEfaHC2rXD",
+	"ezTpa+vEggZ3Q5CKvO3FP1I6GS5AejTjHcuUvMQO2ybVXFJhNHnoh57arT3aqOOGmxgzqWxa2YzlMrty",
+	"L9yiQBA3SBuCyLlDL8kUHARY2cTCZ8dr0kGYQDzZpVYoKx6mxKr5KfmtwSQdhsftBq2g4Q/CVBUInRJK",
+	"ul0zdk6gWfFJcCZgTKhYEdeU4eKWSWiJmaQOP7UENE/s7iaWjuYbe0oTh8EiLEmXdBUgU1co1AhQun5L",
+	"t62lrHlOpvBJcKlNW72dynzlN5uT6YoUVORpAA3sQnaXk0yKGWdIx8x31U3kAhSCx5MYWOn3v6Ubx/AF",
+	"OVR9t3hNB/xwEonYhsO1X5KudPpd+9K55deF9xkeLGfGgbeZrLF2ld7mJm1Jr9+6t354uh0TNDzc7Xw+",
+	"uCYSf5yD5xdtvjh6PHp9IvLtk9qJ0f7hbkp4RXEorcOY8jtkcl2LhY1j6xe38Ygp5w0Qv3J3uZnAX0iy",
+	"SQTPQRHOpimhumvgHmhSsgqV35sze15ky3b1+5FwpXQ45/XtvfslvC1it2a87iEP9mRt2ORIIxY1jUsl",
+	"TGgDNI8aWNSjSP2g84MIndrq0I+Zfb7PhpvObaUeyNbu5nuE3T31F1+13r9OPXhZAH1pDDG/rE0jqcew",
+	"5VOqY33Fv5ydPH3+wgpQEz1AzjCWdLemZhjECVj6c4g1OrcUrV2UePbj87+82Hkxyb/8+Tvn8a4zdFsC",
+	"P9LFceK7j3hpbU1HyUNaG6npAh6dEoSi7CmlrgrMQtclB6IN4xx/Bg/1P2dz0KbfECoIqMvxc84POPdR",
+	"RdPa2IMVJ02MPFzbNq4H2YVxov+t0ue4fXQIqWnkHESRPjSj/p/UlNa2vVeM2bSx76oqtVMfjCiRM3+t",
+	"oaRX2PsAnYzdRaHZHZHE+wOfPrTRxHGMQacTv6Paz2MNX98ZjmllY/uAf4XKvMQDFO6o21MNWe4dz7Tr",
+	"Wn4FqCIZNtUb8Av+TopaBCHALrRkRCs2cg3bo8WT5Obzzf8EAAD//w==",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/flota/flota/pkg/identity"
@@ -22,7 +23,8 @@ func (a *API) ListBuilds(ctx context.Context, r ListBuildsRequestObject) (ListBu
 		return nil, err
 	}
 	for _, b := range builds {
-		b.Diagnostics = nil // they are in the build itself
+		b.Diagnostics = nil // they are in the build itself, as are the files on the board
+		b.Outputs = slices.DeleteFunc(b.Outputs, func(o editor.Output) bool { return o.Role == editor.BoardFile })
 	}
 	return ListBuilds200JSONResponse{Builds: all(builds, buildOut), Next: optional(next)}, nil
 }

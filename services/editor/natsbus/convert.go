@@ -32,6 +32,7 @@ var (
 		editor.App: compilerv1.Role_ROLE_APP, editor.ELF: compilerv1.Role_ROLE_ELF, editor.Map: compilerv1.Role_ROLE_MAP,
 		editor.Bootloader: compilerv1.Role_ROLE_BOOTLOADER, editor.Partitions: compilerv1.Role_ROLE_PARTITIONS,
 		editor.OTAData: compilerv1.Role_ROLE_OTADATA, editor.Hex: compilerv1.Role_ROLE_HEX, editor.Bundle: compilerv1.Role_ROLE_BUNDLE, editor.Other: compilerv1.Role_ROLE_OTHER,
+		editor.Index: compilerv1.Role_ROLE_INDEX, editor.BoardFile: compilerv1.Role_ROLE_FILE,
 	}
 	sources = map[compilerv1.LogSource]string{
 		compilerv1.LogSource_LOG_SOURCE_UNSPECIFIED: "farm", compilerv1.LogSource_LOG_SOURCE_FARM: "farm",
