@@ -1,6 +1,6 @@
 """The flash of a Pico without hardware: what rp2.Flash is to LittleFS, over a file or memory.
 
-Used as MicroPython's extended block protocol wants it (docs.micropython.org, vfs.AbstractBlockDev):
+Used as MicroPython's extended block protocol wants it (docs.micropython.org: AbstractBlockDev):
 blocks of 4096 bytes, programmed in pages of 256, each erased before it is programmed again. It can
 fail as real flash does.
 """
