@@ -53,6 +53,8 @@ const (
 	// MaxIndex and MaxIndexLines are the bytes and the files of an index at most.
 	MaxIndex      = 65536
 	MaxIndexLines = 256
+	// IndexFile is the index's name among the files that it names.
+	IndexFile = ".index"
 	// MaxNumber is the largest integer in any body: one that is exact in a double.
 	MaxNumber = 1 << 53
 )

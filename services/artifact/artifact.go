@@ -9,13 +9,14 @@ import (
 	"time"
 
 	"github.com/flota/flota/pkg/blob"
+	"github.com/flota/flota/pkg/deviceproto"
 )
 
 // Limits of what is stored, in bytes and in number.
 const (
 	MaxOutput         = 64 << 20
-	MaxAttempt        = 256 << 20 // all outputs of one attempt
-	MaxAttemptOutputs = 64
+	MaxAttempt        = 256 << 20                      // all outputs of one attempt
+	MaxAttemptOutputs = deviceproto.MaxIndexLines + 64 // the files of an index, and what a build has besides
 )
 
 // Output is what a build's attempt stored for a workspace.

@@ -63,8 +63,14 @@ func (d *Deployment) Answer(ifNoneMatch, running string) int {
 		return http.StatusNoContent
 	case d == nil, ifNoneMatch == d.ETag:
 		return http.StatusNotModified
-	case ifNoneMatch == "" && len(d.Parts) == 1 && d.Parts[0].Kind == deviceproto.KindApp && d.Parts[0].SHA256 == running:
+	case ifNoneMatch == "" && d.runs(running):
 		return http.StatusNoContent
 	}
 	return http.StatusOK
+}
+
+// runs reports whether this digest of what runs is that of all that is wanted.
+func (d *Deployment) runs(running string) bool {
+	only := d.Parts[0]
+	return len(d.Parts) == 1 && (only.Kind == deviceproto.KindApp || only.Kind == deviceproto.KindIndex) && only.SHA256 == running
 }

@@ -37,6 +37,7 @@ func deployment(t testing.TB, number int64, parts ...deviceproto.Part) *artifact
 func TestAnswer(t *testing.T) {
 	one, two := deployment(t, 7), deployment(t, 7, app, file)
 	files := deployment(t, 7, file)
+	index := deployment(t, 7, deviceproto.Part{Kind: deviceproto.KindIndex, Size: 1, SHA256: imageDigest})
 	for name, test := range map[string]struct {
 		wanted             *artifact.Deployment
 		noneMatch, running string
@@ -53,6 +54,8 @@ func TestAnswer(t *testing.T) {
 		"an older one is decided, the same runs": {one, `"6"`, imageDigest, 200},
 		"the app of several parts runs":          {two, "", imageDigest, 200},
 		"a file is no app":                       {files, "", imageDigest, 200},
+		"the release of this index runs":         {index, "", imageDigest, 204},
+		"another index":                          {index, "", strings.Repeat("f", 64), 200},
 		"any":                                    {one, "*", "", 200},
 		"weak":                                   {one, `W/"7"`, "", 200},
 		"list":                                   {one, `"6", "7"`, "", 200},

@@ -9,6 +9,7 @@ import (
 
 	"github.com/rs/xid"
 
+	"github.com/flota/flota/pkg/deviceproto"
 	"github.com/flota/flota/pkg/docstore"
 	"github.com/flota/flota/pkg/fault"
 	"github.com/flota/flota/pkg/secret"
@@ -167,14 +168,16 @@ func fits(d *Device, r *Release, o Order) error {
 	if o.Release != "" {
 		field = "release"
 	}
-	app := r.Parts[0]
+	image := r.Parts[0]
 	switch {
 	case d.Revoked:
 		return precondition("device", "the key of %s is revoked: it would not hear of it", d.ProductID)
 	case d.Board != "" && d.Board != r.Board:
 		return precondition(field, "it is for %s, and %s is a %s", r.Board, d.ProductID, d.Board)
-	case d.SlotSize > 0 && app.Size > d.SlotSize:
-		return precondition(field, "it has %d bytes, and the slot of %s takes %d", app.Size, d.ProductID, d.SlotSize)
+	case d.SlotSize > 0 && r.Takes() > d.SlotSize:
+		return precondition(field, "it takes %d bytes, and %s has room for %d", r.Takes(), d.ProductID, d.SlotSize)
+	case !r.Agent && image.Kind == deviceproto.KindIndex:
+		return precondition(field, "it has no update agent, without which a board goes back to what it runs: it is installed by cable")
 	case (d.Rollback == "agent-only" || d.Rollback == "none") && !o.AcceptAgentOnly:
 		return precondition("accept_agent_only", "the bootloader of %s cannot roll back: an image that crashes at once would need the cable", d.ProductID)
 	case !r.Agent && (r.Unmanaged || d.Agent != "") && !o.AcceptUnmanaged:
@@ -209,9 +212,7 @@ func (f *Fleet) release(ctx context.Context, o Order) (*Release, error) {
 	switch {
 	case !build.Succeeded:
 		return nil, precondition("build", "it has no firmware: it did not succeed")
-	case build.MicroPython:
-		return nil, precondition("build", "a MicroPython bundle is installed by cable: this version does not deploy it over the air")
-	case build.App == nil:
+	case build.Image == nil:
 		return nil, precondition("build", "%s takes no update over the air", BoardOf(build.FQBN))
 	}
 	version := cmp.Or(o.Version, fmt.Sprintf("r%d", build.Revision))
@@ -222,7 +223,7 @@ func (f *Fleet) release(ctx context.Context, o Order) (*Release, error) {
 	r = &Release{
 		Meta:      docstore.Meta{ID: xid.New().String()},
 		Workspace: o.Workspace, Build: build.ID, Project: build.Project, ProjectName: build.ProjectName, ProductDevice: build.ProductDevice,
-		Version: version, Board: BoardOf(build.FQBN), Parts: []Part{*build.App}, Agent: build.Agent, Unmanaged: build.Unmanaged,
+		Version: version, Board: BoardOf(build.FQBN), Parts: []Part{*build.Image}, Size: build.Size, Agent: build.Agent, Unmanaged: build.Unmanaged,
 		Created: f.Now(),
 	}
 	err = f.Store.AddRelease(ctx, r)

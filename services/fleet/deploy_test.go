@@ -21,6 +21,11 @@ func order(change ...func(*fleet.Order)) fleet.Order {
 
 func hasAgent(d *fleet.Device) { d.Agent = "FlotaOTA/1.0" }
 
+// micropython makes a build one of a MicroPython project: its image is the index, and its size that of the files.
+func micropython(b *fleet.Build) {
+	b.Image, b.Size = &fleet.Part{Kind: "index", Size: 700, SHA256: digest}, 61440
+}
+
 func TestDeployRefuses(t *testing.T) {
 	for name, c := range map[string]struct {
 		device func(*fleet.Device)
@@ -37,17 +42,25 @@ func TestDeployRefuses(t *testing.T) {
 		"neither":                {order: func(o *fleet.Order) { o.Build = "" }, code: fault.Invalid, field: "build"},
 		"both":                   {order: func(o *fleet.Order) { o.Release = "r1" }, code: fault.Invalid, field: "release"},
 		"failed build":           {build: func(b *fleet.Build) { b.Succeeded = false }, code: fault.Precondition, field: "build"},
-		"MicroPython":            {build: func(b *fleet.Build) { b.MicroPython = true }, code: fault.Precondition, field: "build"},
-		"no update over the air": {build: func(b *fleet.Build) { b.App = nil }, code: fault.Precondition, field: "build"},
+		"no update over the air": {build: func(b *fleet.Build) { b.Image = nil }, code: fault.Precondition, field: "build"},
 		"revoked":                {device: func(d *fleet.Device) { d.Revoked = true }, code: fault.Precondition, field: "device"},
 		"board not known yet":    {device: func(d *fleet.Device) { d.Board = "" }},
 		"its board":              {device: func(d *fleet.Device) { d.Board = board }},
 		"another board":          {device: func(d *fleet.Device) { d.Board = "esp32:esp32:esp32" }, code: fault.Precondition, field: "build"},
 		"slot of its size":       {device: func(d *fleet.Device) { d.SlotSize = 1000 }},
 		"slot a byte too small":  {device: func(d *fleet.Device) { d.SlotSize = 999 }, code: fault.Precondition, field: "build"},
-		"bootloader rolls back":  {device: func(d *fleet.Device) { d.Rollback = "bootloader" }},
-		"agent only":             {device: func(d *fleet.Device) { d.Rollback = "agent-only" }, code: fault.Precondition, field: "accept_agent_only"},
-		"no rollback":            {device: func(d *fleet.Device) { d.Rollback = "none" }, code: fault.Precondition, field: "accept_agent_only"},
+		"MicroPython":            {build: micropython, device: func(d *fleet.Device) { hasAgent(d); d.SlotSize = 61440 }},
+		"MicroPython, too large": {build: micropython, device: func(d *fleet.Device) { d.SlotSize = 61439 }, code: fault.Precondition, field: "build"},
+		"MicroPython, no agent": {
+			build: func(b *fleet.Build) { micropython(b); b.Agent, b.Unmanaged = false, true },
+			order: func(o *fleet.Order) { o.AcceptUnmanaged = true }, code: fault.Precondition, field: "build",
+		},
+		"MicroPython, its loader cannot roll back": {
+			build: micropython, device: func(d *fleet.Device) { d.Rollback = "none" }, code: fault.Precondition, field: "accept_agent_only",
+		},
+		"bootloader rolls back": {device: func(d *fleet.Device) { d.Rollback = "bootloader" }},
+		"agent only":            {device: func(d *fleet.Device) { d.Rollback = "agent-only" }, code: fault.Precondition, field: "accept_agent_only"},
+		"no rollback":           {device: func(d *fleet.Device) { d.Rollback = "none" }, code: fault.Precondition, field: "accept_agent_only"},
 		"agent only, with consent": {
 			device: func(d *fleet.Device) { d.Rollback = "agent-only" }, order: func(o *fleet.Order) { o.AcceptAgentOnly = true },
 		},

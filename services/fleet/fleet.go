@@ -35,7 +35,7 @@ type Device struct {
 	Percent int       `bson:"percent"`
 	Reason  string    `bson:"reason"`
 
-	Running        string    `bson:"running"` // digest of the app part
+	Running        string    `bson:"running"` // digest of the app, or of the index
 	RunningVersion string    `bson:"running_version"`
 	RunningAt      time.Time `bson:"running_at"` // since when, as far as it is known
 	Board          string    `bson:"board"`
@@ -57,7 +57,7 @@ type Wanted struct {
 	Release    string `bson:"release"`
 	Version    string `bson:"version"`
 	Board      string `bson:"board"`
-	SHA256     string `bson:"sha256"` // of the app part
+	SHA256     string `bson:"sha256"` // of the app, or of the index
 }
 
 // HistoryEntry is one step of an update.
@@ -111,6 +111,8 @@ type Release struct {
 	Board           string `bson:"board"` // FQBN without options
 	SecurityVersion int64  `bson:"security_version"`
 	Parts           []Part `bson:"parts"`
+	// Size is how many bytes it takes in a slot; 0 in releases from before there were indexes.
+	Size int64 `bson:"size"`
 	// Agent: the firmware has the update agent in it. Unmanaged: its project wanted none.
 	Agent     bool      `bson:"agent"`
 	Unmanaged bool      `bson:"unmanaged"`
@@ -125,6 +127,9 @@ type Part struct {
 	Size   int64  `bson:"size"`
 	SHA256 string `bson:"sha256"`
 }
+
+// Takes is how many bytes of a slot the release needs.
+func (r *Release) Takes() int64 { return max(r.Size, r.Parts[0].Size) }
 
 // Deployment is a signed statement: this release, on this device.
 type Deployment struct {
@@ -176,12 +181,14 @@ type Build struct {
 	Revision      int
 	FQBN          string
 	Succeeded     bool
-	MicroPython   bool
 	// Agent: the firmware has the update agent in it. Unmanaged: its project
 	// wanted none; firmware with neither is for a board that has no agent.
 	Agent, Unmanaged bool
-	// App is what a device installs over the air; nil where the board takes nothing so.
-	App *Part
+	// Image is what a device installs over the air: an app, or the index of a
+	// MicroPython release; nil where the board takes nothing so.
+	Image *Part
+	// Size is how many bytes the image takes in a slot: of an index, its files.
+	Size int64
 }
 
 // Store keeps everything. Every query is within one workspace where it takes

@@ -41,7 +41,7 @@ func build(change ...func(*fleet.Build)) fleet.Build {
 	b := fleet.Build{
 		Agent:   true,
 		Project: "p1", ProjectName: "Blink", Revision: 3, FQBN: board + ":debug=on", Succeeded: true,
-		App: &fleet.Part{Kind: "app", Size: 1000, SHA256: digest},
+		Image: &fleet.Part{Kind: "app", Size: 1000, SHA256: digest},
 	}
 	for _, c := range change {
 		c(&b)

@@ -1,6 +1,7 @@
 package deviceapi_test
 
 import (
+	"bytes"
 	"crypto/md5"
 	"encoding/hex"
 	"encoding/json"
@@ -113,6 +114,60 @@ func TestIndex(t *testing.T) {
 	}
 	if got := k.send("GET", offer.Link+"/2", nil, ""); got.status != 500 || got.code() != "internal" {
 		t.Errorf("an index that is none: %d %s", got.status, got.body)
+	}
+}
+
+// A MicroPython release is one part, an index of as many files as one may have; each
+// of them can be had from any byte on. What runs is named by the index's digest. A
+// stock client, which would write that list into its flash, gets nothing.
+func TestMicroPythonRelease(t *testing.T) {
+	k := newKit(t, consent)
+	k.device(vectors.DeviceID, vectors.ProductID, vectors.Key)
+	var files []deviceproto.Part
+	for i := range deviceproto.MaxIndexLines {
+		p := k.store(deviceproto.KindFile, bytes.Repeat([]byte{byte(i)}, 10*i)) // the first is empty
+		p.Path = fmt.Sprintf("lib/%03d.py", i)
+		files = append(files, p)
+	}
+	text, err := deviceproto.Index(files)
+	if err != nil {
+		t.Fatal(err)
+	}
+	index := k.store(deviceproto.KindIndex, text)
+	k.deployParts(vectors.DeviceID, vectors.Deployment, []deviceproto.Part{index})
+	poll := func(running string) answer {
+		return k.signed(vectors.Key, "GET", deviceproto.PathUpdate, map[string]string{deviceproto.HeaderRunning: running}, "")
+	}
+	var offer struct{ Link string }
+	if err := json.Unmarshal(poll(strings.Repeat("f", 64)).body, &offer); err != nil {
+		t.Fatal(err)
+	}
+	for i, p := range append([]deviceproto.Part{index}, files...) {
+		link := fmt.Sprintf("%s/%d", offer.Link, i)
+		if len(link) >= deviceproto.MaxPath {
+			t.Fatalf("a link of %d characters", len(link))
+		}
+		got := k.send("GET", link, nil, "")
+		if got.status != 200 || int64(len(got.body)) != p.Size || digest(got.body) != p.SHA256 {
+			t.Errorf("part %d: %d, %d bytes", i, got.status, len(got.body))
+		}
+		if p.Size < 10 {
+			continue
+		}
+		rest := k.send("GET", link, map[string]string{"Range": "bytes=9-"}, "")
+		if want := fmt.Sprintf("bytes 9-%d/%d", p.Size-1, p.Size); rest.status != 206 || rest.header.Get("Content-Range") != want || !bytes.Equal(rest.body, got.body[9:]) {
+			t.Errorf("part %d from 9 on: %d %v", i, rest.status, rest.header)
+		}
+	}
+	if got := k.send("GET", fmt.Sprintf("%s/%d", offer.Link, len(files)+1), nil, ""); got.status != 404 {
+		t.Errorf("behind the last: %d", got.status)
+	}
+	if a := poll(index.SHA256); a.status != 204 || a.header.Get("ETag") == "" {
+		t.Errorf("it runs: %d", a.status)
+	}
+	stock := vectors.Stock{Path: "/firmware/bot_001.ino.bin", Authorization: vectors.Basic(vectors.ProductID, vectors.Key), Mode: "sketch"}
+	if a := k.raw(stock.ESP32()); a.status != 404 {
+		t.Errorf("a stock client: %d", a.status)
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"strings"
 
+	"github.com/flota/flota/pkg/deviceproto"
 	"github.com/flota/flota/pkg/fault"
 	"github.com/flota/flota/services/artifact"
 )
@@ -11,6 +12,7 @@ import (
 var (
 	errOtherProduct = fault.New(fault.Forbidden, "the path names another product than the credential")
 	errNothing      = fault.New(fault.NotFound, "nothing is deployed to this device")
+	errNoApp        = fault.New(fault.NotFound, "what is deployed to this device is no image that HTTPUpdate could write")
 	errFilesystem   = fault.New(fault.NotFound, "this link has an app, not a filesystem")
 )
 
@@ -31,6 +33,9 @@ func (a *API) serveStatic(w http.ResponseWriter, r *http.Request) (int, error) {
 	wanted := c.Wanted()
 	if wanted == nil {
 		return 0, errNothing
+	}
+	if wanted.Parts[0].Kind != deviceproto.KindApp {
+		return 0, errNoApp
 	}
 	facts, err := a.Content.Facts(r.Context(), wanted.Parts[0].SHA256)
 	if err != nil {

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -184,6 +185,35 @@ func TestFromEnrolmentToConfirmed(t *testing.T) {
 	ada.must(http.MethodGet, "/releases", nil, &releases)
 	if len(releases.Releases) != 2 || releases.Releases[0].Version != "2.0" || releases.Releases[1].ID != made.Release || !releases.Releases[1].Agent {
 		t.Errorf("%+v", releases)
+	}
+}
+
+// A MicroPython release is its index: that is what is signed and named, and its
+// files are what must fit.
+func TestMicroPythonRelease(t *testing.T) {
+	in := install(t)
+	in.start()
+	in.enrol("d1")
+	ada := in.as(identity.Maintainer)
+	made := ada.deploy(map[string]any{"device": "d1", "build": "python"})
+	s, err := deviceproto.ParsePayload(in.handedOver(made).GetPayload())
+	if err != nil || s.Board != "micropython:py:rpi_pico_w" || len(s.Parts) != 1 ||
+		s.Parts[0] != (deviceproto.Part{Kind: deviceproto.KindIndex, Size: 200, SHA256: newBytes}) {
+		t.Fatalf("%v, %+v", err, s)
+	}
+	in.report("d1", made.Number, "downloading", func(r *artifactv1.DeviceReported) { r.Agent, r.SlotSize = "flota_agent/1.0", 4*4096 })
+	in.saw(newBytes, "d1")
+	in.eventually("confirmation by a poll alone", func() bool { d := ada.device("d1").Device; return d.State == "confirmed" && d.RunningVersion == "r3" })
+
+	// Three blocks of files, and two folders of two.
+	var releases struct{ Releases []struct{ Size int64 } }
+	ada.must(http.MethodGet, "/releases", nil, &releases)
+	if len(releases.Releases) != 1 || releases.Releases[0].Size != 7*4096 {
+		t.Errorf("%+v", releases)
+	}
+	status, body := ada.do(http.MethodPost, "/deployments", map[string]any{"device": "d1", "release": made.Release}, nil)
+	if status != http.StatusConflict || body.Field != "release" || !strings.Contains(body.Detail, "28672") {
+		t.Errorf("%d %+v", status, body)
 	}
 }
 

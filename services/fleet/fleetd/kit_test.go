@@ -87,7 +87,7 @@ func (in *installation) background(f func(context.Context) error) {
 }
 
 // answerBuild is the editor: build "b-<digest>" of people's project, "own-<device>"
-// of that product's, "unmanaged", "failed".
+// of that product's, "unmanaged", "failed", "python" for MicroPython.
 func answerBuild(_ context.Context, q *editorv1.BuildRequest) (*editorv1.BuildResponse, error) {
 	if q.GetWorkspace() != "w1" {
 		return nil, fault.New(fault.NotFound, "there is no build %s", q.GetBuild())
@@ -105,6 +105,15 @@ func answerBuild(_ context.Context, q *editorv1.BuildRequest) (*editorv1.BuildRe
 		r.Outputs[1].Sha256 = rest
 	case "unmanaged":
 		r.Agent, r.Unmanaged = nil, true
+	case "python": // three files: one block, one block, and none
+		r.Kind, r.Fqbn = compilerv1.Kind_KIND_MICROPYTHON, "micropython:py:rpi_pico_w:format=mpy"
+		r.Outputs = []*compilerv1.Output{
+			{Role: compilerv1.Role_ROLE_BUNDLE, Name: "main.bundle.tar", Size: 90000, Sha256: oldBytes},
+			{Role: compilerv1.Role_ROLE_INDEX, Name: "index", Size: 200, Sha256: newBytes},
+			{Role: compilerv1.Role_ROLE_FILE, Name: "lib/net.mpy", Size: 4096, Sha256: strings.Repeat("1", 64)},
+			{Role: compilerv1.Role_ROLE_FILE, Name: "main.py", Size: 1, Sha256: strings.Repeat("2", 64)},
+			{Role: compilerv1.Role_ROLE_FILE, Name: "none.txt", Sha256: strings.Repeat("3", 64)},
+		}
 	case "own":
 		r.ProductDevice = rest
 	case "failed":

@@ -138,7 +138,7 @@ func (a API) ListReleases(ctx context.Context, r ListReleasesRequestObject) (Lis
 	for _, r := range list {
 		out.Releases = append(out.Releases, Release{
 			Id: r.ID, Build: r.Build, Project: some(r.Project), ProjectName: some(r.ProjectName), Version: r.Version,
-			Board: r.Board, Size: r.Parts[0].Size, Sha256: r.Parts[0].SHA256, Agent: r.Agent, CreatedAt: r.Created,
+			Board: r.Board, Size: r.Takes(), Sha256: r.Parts[0].SHA256, Agent: r.Agent, CreatedAt: r.Created,
 		})
 	}
 	return out, nil

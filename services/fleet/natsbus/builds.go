@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/flota/flota/pkg/bus"
+	"github.com/flota/flota/pkg/deviceproto"
 	"github.com/flota/flota/pkg/flow"
 	compilerv1 "github.com/flota/flota/pkg/pb/flota/compiler/v1"
 	editorv1 "github.com/flota/flota/pkg/pb/flota/editor/v1"
@@ -22,14 +23,32 @@ func (b Builds) Build(ctx context.Context, workspace, build string) (fleet.Build
 	out := fleet.Build{
 		ID: build, Project: answer.GetProject(), ProjectName: answer.GetProjectName(), ProductDevice: answer.GetProductDevice(),
 		Revision: int(answer.GetRevision()), FQBN: answer.GetFqbn(),
-		Succeeded:   answer.GetOutcome() == compilerv1.Outcome_OUTCOME_SUCCEEDED,
-		MicroPython: answer.GetKind() == compilerv1.Kind_KIND_MICROPYTHON,
-		Agent:       answer.GetAgent() != nil, Unmanaged: answer.GetUnmanaged(),
+		Succeeded: answer.GetOutcome() == compilerv1.Outcome_OUTCOME_SUCCEEDED,
+		Agent:     answer.GetAgent() != nil, Unmanaged: answer.GetUnmanaged(),
 	}
-	for _, o := range answer.GetOutputs() {
-		if o.GetRole() == compilerv1.Role_ROLE_APP {
-			out.App = &fleet.Part{Kind: "app", Size: int64(o.GetSize()), SHA256: o.GetSha256()}
+	out.Image, out.Size = image(answer.GetOutputs())
+	return out, nil
+}
+
+// image finds what a device installs over the air, and how many bytes of a slot that takes.
+func image(outputs []*compilerv1.Output) (image *fleet.Part, size int64) {
+	var files []deviceproto.Part
+	for _, o := range outputs {
+		part := func(kind string) *fleet.Part {
+			return &fleet.Part{Kind: kind, Size: int64(o.GetSize()), SHA256: o.GetSha256()}
+		}
+		switch o.GetRole() {
+		case compilerv1.Role_ROLE_APP:
+			return part(deviceproto.KindApp), int64(o.GetSize())
+		case compilerv1.Role_ROLE_INDEX:
+			image = part(deviceproto.KindIndex)
+			files = append(files, deviceproto.Part{Path: deviceproto.IndexFile, Size: int64(o.GetSize())})
+		case compilerv1.Role_ROLE_FILE:
+			files = append(files, deviceproto.Part{Path: o.GetName(), Size: int64(o.GetSize())})
 		}
 	}
-	return out, nil
+	if image == nil {
+		return nil, 0
+	}
+	return image, deviceproto.Footprint(files)
 }
