@@ -132,6 +132,7 @@ def start():
         wdt = machine.WDT(timeout=WATCHDOG_MS)
     slot = name
     tick()
+    sys.path.insert(0, "/" + name + "/lib")  # where packages are, as in a project
     sys.path.insert(0, "/" + name)
     return name
 
