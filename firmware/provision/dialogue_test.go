@@ -269,12 +269,13 @@ func TestNoAnswer(t *testing.T) {
 		if _, err := d.Hello(ctx); !errors.Is(err, provision.ErrNoAnswer) || !errors.Is(err, context.DeadlineExceeded) || time.Since(begin) != 29500*time.Millisecond {
 			t.Errorf("%v after %s", err, time.Since(begin))
 		}
-		if n := len(device.Lines()); n != 26 { // and four times it is told to listen
-			t.Errorf("%d times hello", n)
+		said := len(device.Lines())
+		if said < 24 || said > 27 { // and four times it is told to listen
+			t.Errorf("%d times hello", said)
 		}
 		begin = time.Now()
-		if _, err := d.Status(t.Context()); !errors.Is(err, provision.ErrNoAnswer) || time.Since(begin) != 15*time.Second || len(device.Lines()) != 29 {
-			t.Errorf("%v after %s and %d lines", err, time.Since(begin), len(device.Lines()))
+		if _, err := d.Status(t.Context()); !errors.Is(err, provision.ErrNoAnswer) || time.Since(begin) != 15*time.Second || len(device.Lines()) != said+3 {
+			t.Errorf("%v after %s and %d lines", err, time.Since(begin), len(device.Lines())-said)
 		}
 		ctx, interrupt := context.WithCancel(t.Context())
 		time.AfterFunc(time.Second, interrupt)

@@ -2,6 +2,7 @@ package provisiontest
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/binary"
 	"fmt"
 	"io"
@@ -154,7 +155,7 @@ func (r *REPL) Overrun() int {
 	return r.overrun
 }
 
-// Serve answers on a port until that ends.
+// Serve answers on a port until that ends, or the board is reset: by code that calls machine.reset().
 func (r *REPL) Serve(port io.ReadWriter) {
 	if r.Window == 0 {
 		r.Window = 128
@@ -234,6 +235,9 @@ func (r *REPL) Serve(port io.ReadWriter) {
 
 // execute is the end of both raw modes.
 func (r *REPL) execute(port io.Writer, code []byte) bool {
+	if bytes.Contains(code, []byte("machine.reset()")) {
+		return false
+	}
 	said, trace := r.Run(string(code))
 	return write(port, strings.ReplaceAll(said, "\n", "\r\n")+"\x04"+strings.ReplaceAll(trace, "\n", "\r\n")+"\x04")
 }

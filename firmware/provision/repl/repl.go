@@ -32,6 +32,9 @@ type Options struct {
 	Enter  time.Duration // how often entering the raw REPL is tried; 2 s
 	// Silence is how long a board may say nothing while it runs code; 15 s.
 	Silence time.Duration
+	// Restart is how long a board that is reset may take until its port goes, where that is
+	// its own USB; 1.5 s.
+	Restart time.Duration
 }
 
 func (o Options) complete() Options {
@@ -47,6 +50,7 @@ func (o Options) complete() Options {
 	def(&o.Settle, 200*time.Millisecond)
 	def(&o.Enter, 2*time.Second)
 	def(&o.Silence, 15*time.Second)
+	def(&o.Restart, 1500*time.Millisecond)
 	return o
 }
 
@@ -268,9 +272,26 @@ func (s *Session) SoftReset(ctx context.Context) error {
 	return err
 }
 
-// Reset starts the chip again, in a moment. The session is over.
+// Reset starts the chip again, and returns when its port is gone, or will not go. The
+// session is over.
 func (s *Session) Reset(ctx context.Context) error {
-	return s.submit(ctx, []byte("import machine, time\ntime.sleep_ms(100)\nmachine.reset()\n"))
+	if err := s.submit(ctx, []byte("import machine, time\ntime.sleep_ms(100)\nmachine.reset()\n")); err != nil {
+		return err
+	}
+	timer := time.NewTimer(s.o.Restart)
+	defer timer.Stop()
+	for {
+		select {
+		case _, ok := <-s.in:
+			if !ok {
+				return nil
+			}
+		case <-timer.C:
+			return nil
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
 }
 
 // write gives up with ctx: it may block as long as nobody reads.

@@ -2,6 +2,7 @@
 //
 //	flota-provision --port /dev/ttyUSB0 --file bot_001.json
 //	flota-provision --port /dev/ttyUSB0 --wifi-ssid shed
+//	flota-provision --port /dev/ttyACM0 --micropython --file bot_001.json
 //	flota-provision --port /dev/ttyUSB0 --status
 package main
 
@@ -20,6 +21,7 @@ import (
 
 	"golang.org/x/term"
 
+	"github.com/flota/flota/firmware/pico"
 	"github.com/flota/flota/firmware/provision"
 	"github.com/flota/flota/firmware/provision/serial"
 	"github.com/flota/flota/pkg/deviceproto"
@@ -29,6 +31,7 @@ import (
 const usage = `usage: flota-provision --port PORT --file bot_001.json     give a board all of it (- or a pipe: standard input)
        flota-provision --port PORT --wifi-ssid NAME        give it a Wi-Fi network; the password is asked for,
                                                            or is in FLOTA_WIFI_PASSWORD or --wifi-password-file
+       flota-provision --port PORT --micropython [...]     first write the first flash to a board with MicroPython
        flota-provision --port PORT --status                ask how it is doing
        flota-provision --port PORT --erase                 make it forget everything
        flota-provision --list                              list the serial ports`
@@ -84,6 +87,7 @@ type task struct {
 	give          *deviceproto.Provision
 	wifi          []deviceproto.Network
 	status, erase bool
+	flash         []pico.File // nil: none is written
 }
 
 func run(ctx context.Context, args []string) error {
@@ -95,6 +99,9 @@ func run(ctx context.Context, args []string) error {
 	ssid := flags.String("wifi-ssid", "", "the `name` of a Wi-Fi network; with --file it goes before those in there")
 	passwordFile := flags.String("wifi-password-file", "", "a `file` with its password; empty for an open network")
 	list := flags.Bool("list", false, "list the serial ports")
+	micropython := flags.Bool("micropython", false, "write the first flash to a board with MicroPython, with --file or alone")
+	files := flags.String("files", "", "the `folder` of that first flash, micropython/pico of a toolchain; it is built into this program")
+	save := flags.String("save", "", "write that first flash to a `folder` instead, for mpremote")
 	flags.BoolVar(&t.status, "status", false, "ask the board how it is doing")
 	flags.BoolVar(&t.erase, "erase", false, "make the board forget everything that it was given")
 	flags.DurationVar(&t.wait, "wait", time.Minute, "how long to wait for the port, and for the board's first answer")
@@ -113,6 +120,15 @@ func run(ctx context.Context, args []string) error {
 	}
 	if *list {
 		return listPorts()
+	}
+	if *micropython || *files != "" || *save != "" {
+		var err error
+		if t.flash, err = readFirstFlash(*files); err != nil {
+			return exit{exitUsage, err}
+		}
+	}
+	if *save != "" {
+		return pico.Save(*save, t.flash)
 	}
 	if t.port == "" {
 		return exit{exitUsage, errors.Join(listPorts(), errors.New("say with --port which one the board is at"))}
@@ -143,9 +159,12 @@ func listPorts() error {
 func (t *task) read(file, ssid, passwordFile string) error {
 	terminal := term.IsTerminal(int(os.Stdin.Fd()))
 	if t.status || t.erase {
-		if file != "" || ssid != "" || t.status && t.erase {
+		if file != "" || ssid != "" || t.flash != nil || t.status && t.erase {
 			return errors.New("--status and --erase stand alone\n" + usage)
 		}
+		return nil
+	}
+	if file == "" && ssid == "" && t.flash != nil {
 		return nil
 	}
 	if file == "" && ssid == "" {
@@ -225,6 +244,11 @@ func readPassword(ssid, file string, terminal bool) (string, error) {
 
 // do does it, with the board.
 func (t *task) do(ctx context.Context) error {
+	if t.flash != nil {
+		if err := t.firstFlash(ctx); err != nil || t.give == nil && t.wifi == nil {
+			return err
+		}
+	}
 	b, err := t.meet(ctx)
 	if err != nil {
 		return err
@@ -279,24 +303,37 @@ type board struct {
 	hello provision.Hello
 }
 
-// meet opens the port and waits until the board answers.
+// meet opens the port and waits until the board answers, also over a restart that takes
+// its port away.
 func (t *task) meet(ctx context.Context) (*board, error) {
 	waiting, cancel := context.WithTimeout(ctx, t.wait)
 	defer cancel()
-	port, err := serial.Open(waiting, t.port, func() { fmt.Printf("Waiting for %s …\n", t.port) })
-	if err != nil {
-		return nil, exit{exitNoBoard, err}
-	}
-	b := &board{Dialogue: provision.New(port, provision.Options{}), port: port}
-	if b.hello, err = b.Hello(waiting); err != nil {
+	for {
+		port, err := t.open(waiting)
+		if err != nil {
+			return nil, err
+		}
+		b := &board{Dialogue: provision.New(port, provision.Options{}), port: port}
+		if b.hello, err = b.Hello(waiting); err == nil {
+			return b, nil
+		}
 		port.Close()
+		if errors.Is(err, provision.ErrGone) {
+			select {
+			case <-time.After(again):
+				continue
+			case <-waiting.Done():
+			}
+		}
 		if ctx.Err() == nil && errors.Is(err, provision.ErrNoAnswer) {
-			err = fmt.Errorf("nothing answers on %s: flash the base sketch first, or press reset; a sketch may also keep the port to itself", t.port)
+			err = fmt.Errorf("nothing answers on %s: flash the base sketch first (a board with MicroPython: --micropython), or press reset; a sketch may also keep the port to itself", t.port)
 		}
 		return nil, exit{exitNoBoard, err}
 	}
-	return b, nil
 }
+
+// again is how soon a port that went is looked for.
+const again = 300 * time.Millisecond
 
 // follow waits until the board is online, also over a restart that takes its port away.
 func (t *task) follow(ctx context.Context, b *board) error {

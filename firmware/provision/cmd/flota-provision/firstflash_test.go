@@ -1,0 +1,119 @@
+//go:build linux
+
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/flota/flota/firmware/provision"
+	"github.com/flota/flota/firmware/provision/provisiontest"
+)
+
+// plugPico serves a board with MicroPython, whose files need so many blocks; when it is
+// reset it is the device.
+func plugPico(t *testing.T, blocks int, board *provisiontest.REPL, device *provisiontest.Device) (port string) {
+	t.Helper()
+	board.Start(t, blocks)
+	ours, port := pty(t)
+	served := make(chan struct{})
+	go func() {
+		defer close(served)
+		board.Serve(ours)
+		device.Serve(ours)
+	}()
+	t.Cleanup(func() { ours.Close(); <-served })
+	return port
+}
+
+// A board with MicroPython becomes a device with one command; what is its own stays.
+func TestFirstFlash(t *testing.T) {
+	board := &provisiontest.REPL{Program: "Traceback (most recent call last):\nKeyboardInterrupt: \n"}
+	device := &provisiontest.Device{Program: true, Statuses: []provision.Status{online}}
+	port := plugPico(t, 212, board, device)
+	if _, trace := board.Run(`import os
+for d in ("/data", "/a", "/a/old"): os.mkdir(d)
+for f in ("/data/mine.txt", "/main.py", "/a/old/module.py", "/a/stale.py"):
+    with open(f, "w") as f: f.write("mine")
+`); trace != "" {
+		t.Fatal(trace)
+	}
+	r := start(t, nil, nil, "--port", port, "--micropython", "--file", file(t, good(t)))
+	r.want(t, 0, "MicroPython 1.25.0", "boot.py", "a/flota_agent.py", "100 %", "it starts", "bot_001 now", "online: 192.0.2.7")
+	if device.Given() == nil {
+		t.Error("it was given nothing")
+	}
+	if n := board.Overrun(); n > 0 {
+		t.Errorf("%d bytes more than the board had room for", n)
+	}
+	said, trace := board.Run(`
+print(open("/data/mine.txt").read(), "flota_boot" in open("/main.py").read(), open("/flota/slot").read().strip())
+print(sorted(n for n in os.listdir("/") + os.listdir("/a") if n.endswith(".new")), "stale.py" in os.listdir("/a"), "old" in os.listdir("/a"), ".index" in os.listdir("/a"))
+`)
+	if said != "mine True a valid\n[] False False True\n" {
+		t.Errorf("%q %s", said, trace)
+	}
+}
+
+func TestFirstFlashRefused(t *testing.T) {
+	for name, c := range map[string]struct {
+		before string // runs on the board
+		blocks int
+		want   string
+	}{
+		"too old": {`import sys
+class Old:
+    name, version, _machine = "micropython", (1, 21, 0, ""), "Raspberry Pi Pico W with RP2040"
+class Sys:
+    implementation = Old
+sys.modules["sys"] = Sys
+`, 64, "its MicroPython 1.21.0 is too old: put 1.22 or newer"},
+		"not MicroPython": {`import sys
+class Circuit:
+    name, version, _machine = "circuitpython", (9, 1, 0), "Raspberry Pi Pico W"
+class Sys:
+    implementation = Circuit
+sys.modules["sys"] = Sys
+`, 64, "this is circuitpython"},
+		"no room": {"", 8, "KiB free on the board"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			board := &provisiontest.REPL{}
+			port := plugPico(t, c.blocks, board, &provisiontest.Device{})
+			if _, trace := board.Run(c.before); trace != "" {
+				t.Fatal(trace)
+			}
+			start(t, nil, nil, "--port", port, "--micropython").want(t, 1, c.want)
+			if said, trace := board.Run(`import os
+print(os.listdir("/"))`); said != "[]\n" {
+				t.Errorf("something changed: %q %s", said, trace)
+			}
+		})
+	}
+	_, sketch := plug(t, &provisiontest.Device{})
+	start(t, nil, nil, "--port", sketch, "--micropython", "--wait", "3s").want(t, 3, "no MicroPython answers")
+	empty := t.TempDir()
+	start(t, nil, nil, "--port", sketch, "--micropython", "--files", empty).want(t, 2, "no first flash")
+	start(t, nil, nil, "--port", sketch, "--micropython", "--status").want(t, 2, "alone")
+}
+
+func TestOldest(t *testing.T) {
+	for version, old := range map[[3]int]bool{{1, 25, 0}: false, {1, 22, 0}: false, {1, 21, 9}: true, {0, 99, 0}: true, {2, 0, 0}: false} {
+		if older(version) != old {
+			t.Errorf("%v", version)
+		}
+	}
+}
+
+// Who prefers mpremote gets the same files.
+func TestSave(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "pico")
+	start(t, nil, nil, "--save", dir).want(t, 0)
+	for _, name := range []string{"boot.py", "main.py", "flota_boot.py", "flota/slot", "a/.index", "a/main.py"} {
+		if data, err := os.ReadFile(filepath.Join(dir, name)); err != nil || len(strings.TrimSpace(string(data))) == 0 {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
