@@ -25,12 +25,16 @@ func TestExamplesCompile(t *testing.T) {
 		role editorapi.OutputRole
 		fqbn string
 	}{
-		"blink":             {editorapi.App, "flota:virtual:esp32"},
-		"wifi":              {editorapi.App, "flota:virtual:esp32"},
-		"sensor":            {editorapi.App, "flota:virtual:esp32"},
-		"library":           {editorapi.App, "flota:virtual:esp32"},
-		"avr-blink":         {editorapi.Hex, "arduino:avr:uno"},
-		"micropython-blink": {editorapi.Bundle, "micropython:"},
+		"blink":                 {editorapi.App, "flota:virtual:esp32"},
+		"wifi":                  {editorapi.App, "flota:virtual:esp32"},
+		"sensor":                {editorapi.App, "flota:virtual:esp32"},
+		"library":               {editorapi.App, "flota:virtual:esp32"},
+		"avr-blink":             {editorapi.Hex, "arduino:avr:uno"},
+		"micropython-blink":     {editorapi.Index, "micropython:"},
+		"micropython-wifi":      {editorapi.Index, "micropython:"},
+		"micropython-sensor":    {editorapi.Index, "micropython:"},
+		"micropython-webserver": {editorapi.Index, "micropython:"},
+		"micropython-library":   {editorapi.Index, "micropython:"},
 	}
 	require.Len(t, examples, len(wanted))
 	for _, example := range examples {

@@ -17,7 +17,9 @@ var files embed.FS
 
 // The order in which they are offered; a product's own project starts from the
 // first.
-var order = []string{"blink", "wifi", "sensor", "library", "micropython-blink", "avr-blink"}
+var order = []string{"blink", "wifi", "sensor", "library", "micropython-blink",
+	"micropython-wifi", "micropython-sensor", "micropython-webserver", "micropython-library", "avr-blink",
+}
 
 const descriptionFile = "example.json"
 
