@@ -9,6 +9,8 @@ import (
 	"hash"
 	"io"
 	"net/http"
+	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -40,10 +42,10 @@ func (d *Device) offered(ctx context.Context, body []byte) error {
 	}
 	s, newKeys, reason := deviceproto.Check(offer.Statement, deviceproto.DeviceState{
 		Workspace: d.p.Workspace, Device: d.p.Device, Groups: d.p.Groups, Board: d.p.Board, Keys: keys,
-		Accepted: d.state.Accepted, SecurityVersion: d.state.SecurityVersion, Slot: d.o.SlotSize,
+		Accepted: d.state.Accepted, SecurityVersion: d.state.SecurityVersion, Slot: d.room(deviceproto.KindApp), Files: d.room(deviceproto.KindIndex),
 	})
-	if reason == "" && (len(s.Parts) > 1 || s.Parts[0].Kind != deviceproto.KindApp) {
-		reason = deviceproto.ReasonTooLarge // an empty file: it has no room for any
+	if reason == "" && (len(s.Parts) > 1 || s.Parts[0].Kind != d.kind()) {
+		reason = deviceproto.ReasonTooLarge // it has no room for anything else, not even for an empty file
 	}
 	if reason != "" {
 		return d.refuse(s.Deployment, reason)
@@ -97,6 +99,30 @@ func (d *Device) trustedKeys() ([]*ecdsa.PublicKey, error) {
 	return keys, nil
 }
 
+// kind is what the board installs: an app, or with MicroPython the files of an index.
+func (d *Device) kind() string {
+	if strings.HasPrefix(d.p.Board, "micropython:") {
+		return deviceproto.KindIndex
+	}
+	return deviceproto.KindApp
+}
+
+// room is how many bytes of such a part the device takes.
+func (d *Device) room(kind string) int64 {
+	if kind != d.kind() {
+		return 0
+	}
+	return d.o.SlotSize
+}
+
+// piece is what one download fetches: an image, an index, or a file of one.
+type piece struct {
+	number int    // of the link
+	path   string // "" of an image
+	size   int64
+	sha256 string
+}
+
 // install downloads into the slot that does not run, checks, and restarts. What
 // that slot holds already is not fetched.
 func (d *Device) install(ctx context.Context, image Image, size int64, link string) error {
@@ -104,31 +130,52 @@ func (d *Device) install(ctx context.Context, image Image, size int64, link stri
 		return d.apply(ctx, image)
 	}
 	if d.state.Fetch == nil || d.state.Fetch.Image != image {
-		d.state.Fetch = &Fetch{Image: image}
+		d.state.Fetch = &Fetch{Image: image, All: size}
 		*d.other() = Image{}
 	}
-	d.say("downloads %s, %d of %d bytes are there", image, d.state.Fetch.Offset, size)
+	d.say("downloads %s, %d of %d bytes are there", image, d.state.Fetch.Have+d.state.Fetch.Offset, d.state.Fetch.All)
+	first := piece{size: size, sha256: image.SHA256}
+	if d.kind() == deviceproto.KindIndex {
+		first.path = deviceproto.IndexFile
+		if d.state.Fetch.Piece > 0 { // it was whole before the first file
+			return d.installFiles(ctx, image, link)
+		}
+	}
+	if whole, err := d.fetch(ctx, first, link); err != nil || !whole {
+		return err
+	}
+	if d.kind() == deviceproto.KindIndex {
+		return d.installFiles(ctx, image, link)
+	}
+	return d.apply(ctx, image)
+}
+
+// fetch downloads a piece until it is right; false where the deployment is given
+// up over it, which is reported.
+func (d *Device) fetch(ctx context.Context, p piece, link string) (whole bool, err error) {
+	f := d.state.Fetch
+	f.next(p)
 	for {
-		reason, err := d.download(ctx, size, link)
+		reason, err := d.download(ctx, p, link)
 		if err != nil {
 			d.say("the download stops: %v", err)
 			if saved := d.storage.Save(d.state); saved != nil {
-				return saved
+				return false, saved
 			}
-			return err
+			return false, err
 		}
 		if reason == "" {
-			return d.apply(ctx, image)
+			return true, nil
 		}
 		d.say("the download is no good: %s", reason)
-		d.state.Fetch.again()
-		if d.state.Fetch.Failed++; d.state.Fetch.Failed < maxDownloads {
+		f.again()
+		if f.Failed++; f.Failed < maxDownloads {
 			continue
 		}
 		if reason != deviceproto.ReasonDigest {
-			return d.refuse(image.Deployment, reason)
+			return false, d.refuse(f.Deployment, reason)
 		}
-		return d.leave(image.Deployment)
+		return false, d.leave(f.Deployment)
 	}
 }
 
@@ -156,15 +203,20 @@ func (d *Device) apply(ctx context.Context, image Image) error {
 
 // download fetches what is missing. The reason is empty for the right bytes;
 // errors are refusals and the storage's.
-func (d *Device) download(ctx context.Context, size int64, link string) (deviceproto.Reason, error) {
+func (d *Device) download(ctx context.Context, p piece, link string) (deviceproto.Reason, error) {
 	f := d.state.Fetch
 	h, err := f.resume()
 	if err != nil {
 		return deviceproto.ReasonStorage, nil
 	}
-	if f.Offset < size {
-		if err := d.reportProgress(ctx, size); err != nil {
-			return "", err
+	if f.Offset < p.size {
+		if p.number <= 1 { // an image, an index, the first file
+			if err := d.reportProgress(ctx); err != nil {
+				return "", err
+			}
+		}
+		if p.number > 0 {
+			link += "/" + strconv.Itoa(p.number)
 		}
 		res, err := d.image(ctx, link, f.Offset)
 		if r, ok := errors.AsType[*refusal](err); ok && r.status == http.StatusRequestedRangeNotSatisfiable {
@@ -174,14 +226,14 @@ func (d *Device) download(ctx context.Context, size int64, link string) (devicep
 			return "", err
 		}
 		defer res.Body.Close()
-		if h, err = f.accept(res, size, h); err != nil {
+		if h, err = f.accept(res, p.size, h); err != nil {
 			return "", err
 		}
-		if reason, err := d.receive(ctx, res.Body, size, h); reason != "" || err != nil {
+		if reason, err := d.receive(ctx, res.Body, p, h); reason != "" || err != nil {
 			return reason, err
 		}
 	}
-	if hex.EncodeToString(h.Sum(nil)) != f.SHA256 {
+	if hex.EncodeToString(h.Sum(nil)) != p.sha256 {
 		return deviceproto.ReasonDigest, nil
 	}
 	return "", nil
@@ -203,15 +255,15 @@ func (f *Fetch) accept(res *http.Response, size int64, h hash.Hash) (hash.Hash, 
 }
 
 // receive writes what comes, and keeps how far it is where that is to be stored.
-func (d *Device) receive(ctx context.Context, body io.Reader, size int64, h hash.Hash) (deviceproto.Reason, error) {
-	f := d.state.Fetch
+func (d *Device) receive(ctx context.Context, body io.Reader, p piece, h hash.Hash) (deviceproto.Reason, error) {
+	f, size := d.state.Fetch, p.size
 	chunk := chunks.Get().(*[32 << 10]byte)
 	defer chunks.Put(chunk)
 	offset, saved, reported := f.Offset, f.Offset*100/size/saveStep, time.Now()
 	for offset < size {
 		n, err := io.ReadFull(body, chunk[:min(int64(len(chunk)), size-offset)])
 		if n > 0 {
-			if d.storage.WriteSlot(1-d.state.Active, offset, chunk[:n]) != nil {
+			if d.storage.Write(1-d.state.Active, p.path, offset, chunk[:n]) != nil {
 				return deviceproto.ReasonStorage, nil
 			}
 			h.Write(chunk[:n])
@@ -231,7 +283,7 @@ func (d *Device) receive(ctx context.Context, body io.Reader, size int64, h hash
 		if time.Since(reported) < reportEvery {
 			err = d.storage.Save(d.state)
 		} else {
-			err, reported = d.reportProgress(ctx, size), time.Now()
+			err, reported = d.reportProgress(ctx), time.Now()
 		}
 		if err != nil {
 			return "", err
@@ -240,7 +292,7 @@ func (d *Device) receive(ctx context.Context, body io.Reader, size int64, h hash
 	return "", f.keep(offset, h)
 }
 
-func (d *Device) reportProgress(ctx context.Context, size int64) error {
+func (d *Device) reportProgress(ctx context.Context) error {
 	f := d.state.Fetch
-	return d.report(ctx, deviceproto.Report{Deployment: f.Deployment, State: deviceproto.Downloading, Percent: f.Offset * 100 / size})
+	return d.report(ctx, deviceproto.Report{Deployment: f.Deployment, State: deviceproto.Downloading, Percent: (f.Have + f.Offset) * 100 / f.All})
 }

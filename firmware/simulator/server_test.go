@@ -45,6 +45,7 @@ type server struct {
 	polls   []poll
 	reports []deviceproto.Report
 	images  []string // Range headers as asked
+	fetched []int    // files of indexes
 
 	// clock is how far the server's is ahead.
 	clock time.Duration
@@ -63,6 +64,7 @@ type offered struct {
 	signed deviceproto.Signed
 	number int64
 	image  []byte
+	files  [][]byte // of an index
 }
 
 func newServer(t testing.TB) *server {
@@ -137,7 +139,7 @@ func (s *server) sign(key *ecdsa.PrivateKey, payload []byte) deviceproto.Signed 
 func (s *server) wantSigned(p deviceproto.Provision, number int64, image []byte, signed deviceproto.Signed) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.offer[p.Device] = offered{signed, number, image}
+	s.offer[p.Device] = offered{signed, number, image, s.offer[p.Device].files}
 }
 
 // RoundTrip implements http.RoundTripper.
@@ -176,9 +178,14 @@ func (s *server) serve(w http.ResponseWriter, r *http.Request) (image []byte) {
 	case strings.HasPrefix(r.URL.Path, deviceproto.PathImage):
 		s.images = append(s.images, r.Header.Get("Range"))
 		if s.before == nil || !s.before(w, r) {
-			wanted, ok := s.tokens[strings.TrimPrefix(r.URL.Path, deviceproto.PathImage)]
+			token, part, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, deviceproto.PathImage), "/")
+			wanted, ok := s.tokens[token]
 			if !ok {
 				w.WriteHeader(http.StatusForbidden)
+			}
+			if file, err := strconv.Atoi(part); err == nil {
+				s.fetched = append(s.fetched, file)
+				return wanted.files[file-1]
 			}
 			return wanted.image
 		}

@@ -226,12 +226,12 @@ type worn struct {
 	failures int
 }
 
-func (w *worn) WriteSlot(slot int, offset int64, data []byte) error {
+func (w *worn) Write(slot int, path string, offset int64, data []byte) error {
 	if w.failures > 0 && offset > size/2 {
 		w.failures--
 		return http.ErrBodyNotAllowed
 	}
-	return w.Disk.WriteSlot(slot, offset, data)
+	return w.Disk.Write(slot, path, offset, data)
 }
 
 func TestStorageThatFails(t *testing.T) {

@@ -18,7 +18,7 @@ const size = 300_000
 
 func (k *kit) slot(i int) []byte {
 	k.t.Helper()
-	raw, err := os.ReadFile(k.storage.(Disk).SlotFile(i))
+	raw, err := os.ReadFile(k.storage.(Disk).File(i, ""))
 	if err != nil {
 		k.t.Fatal(err)
 	}

@@ -53,6 +53,6 @@ func Installed(disk simulator.Disk) ([]byte, simulator.Image, error) {
 	if image.SHA256 == "" {
 		return nil, image, errors.New("nothing was installed over the air")
 	}
-	bytes, err := os.ReadFile(disk.SlotFile(state.Active))
+	bytes, err := os.ReadFile(disk.File(state.Active, ""))
 	return bytes, image, err
 }

@@ -6,11 +6,13 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"flag"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -24,7 +26,7 @@ import (
 	"github.com/flota/flota/pkg/deviceproto"
 )
 
-const usage = `usage: flota-simulator run --provision FILE [--dir DIR | --memory] [--poll 1s] [--checkin 5m] [--bad crash]
+const usage = `usage: flota-simulator run --provision FILE [--dir DIR | --memory] [--poll 1s] [--checkin 5m] [--bad crash] [--board FQBN]
        flota-simulator image --dir DIR >FILE`
 
 func main() {
@@ -52,6 +54,7 @@ func run(ctx context.Context, args []string) error {
 	checkin := flags.Duration("checkin", 5*time.Minute, "how long a new image may take to check in")
 	bad := flags.String("bad", "", "what goes wrong with new images: crash, watchdog, selftest, no_checkin, or <sha256 prefix>=<fault>")
 	quiet := flags.Bool("quiet", false, "print nothing")
+	board := flags.String("board", "", "what the devices are, instead of what the file says: micropython:py:rpi_pico_w")
 	rollback := flags.String("rollback", "bootloader", "what undoes a bad image: bootloader, agent-only or none")
 	if err := flags.Parse(args); err != nil {
 		return err
@@ -83,6 +86,7 @@ func run(ctx context.Context, args []string) error {
 
 	group, ctx := errgroup.WithContext(ctx)
 	for _, p := range provisions {
+		p.Board = cmp.Or(*board, p.Board)
 		var storage simulator.Storage = &simulator.Memory{}
 		if !*memory {
 			storage = simulator.Disk{Dir: filepath.Join(*dir, p.ProductID)}
@@ -111,7 +115,7 @@ func printer(out io.Writer) func(string) {
 	}
 }
 
-// image writes out what a device runs.
+// image writes out what a device runs: its image, or its index.
 func image(args []string, out io.Writer) error {
 	flags := flag.NewFlagSet("image", flag.ContinueOnError)
 	dir := flags.String("dir", "", "the device's folder")
@@ -129,7 +133,10 @@ func image(args []string, out io.Writer) error {
 	if state.Slots[state.Active].SHA256 == "" {
 		return errors.New("nothing was installed over the air yet")
 	}
-	f, err := os.Open(disk.SlotFile(state.Active))
+	f, err := os.Open(disk.File(state.Active, ""))
+	if errors.Is(err, fs.ErrNotExist) {
+		f, err = os.Open(disk.File(state.Active, deviceproto.IndexFile))
+	}
 	if err != nil {
 		return err
 	}
