@@ -77,8 +77,12 @@ const (
 	PowerCut   Power = "cut"   // in the middle of whatever it does, and back
 )
 
-// MaxImage is the size of a slot, in bytes.
-const MaxImage = 0x140000
+// MaxImage is the size of an ESP32's slot, in bytes; MaxRelease of all files of a Pico's
+// release: more is never free.
+const (
+	MaxImage   = 0x140000
+	MaxRelease = 848 << 10
+)
 
 // Kind is what a board is, to those who operate it.
 type Kind string
@@ -129,9 +133,10 @@ type Machine interface {
 	// Write sends to its serial port. What is sent to one that does not run is lost.
 	// Error: Unavailable where it does not read until ctx ends.
 	Write(ctx context.Context, data []byte) error
-	// Flash writes an image to the first slot, nil for the base sketch, and has it
-	// started; with erase everything else is blank.
-	Flash(ctx context.Context, image []byte, erase bool) error
+	// Flash writes firmware to the first slot and has it started; with erase everything
+	// else is as it was on the first day. What does not start, or does not fit, changes
+	// nothing: Precondition of field "build".
+	Flash(ctx context.Context, f Firmware, erase bool) error
 	// Provision gives it what a device needs, over its serial port.
 	Provision(ctx context.Context, p deviceproto.Provision) error
 	Close() error
@@ -150,8 +155,8 @@ type Journal interface {
 // build in the workspace, Unavailable.
 type Builds interface {
 	Build(ctx context.Context, workspace, build string) (Build, error)
-	// Image fetches an output and checks its digest and size.
-	Image(ctx context.Context, workspace string, o Output) ([]byte, error)
+	// Fetch fetches an output and checks its digest and size.
+	Fetch(ctx context.Context, workspace string, o Output) ([]byte, error)
 }
 
 // Build is what boards want to know of one.
@@ -160,8 +165,21 @@ type Build struct {
 	Succeeded bool
 	// ProductDevice is the device whose own project was built, or empty.
 	ProductDevice string
-	// App is what a slot takes; nil where there is none.
-	App *Output
+	// App is what a slot of an ESP32 takes, Index names what is in one of a Pico; nil
+	// where there is none.
+	App, Index *Output
+}
+
+// Firmware is what is written to a board; the zero value is its first flash.
+type Firmware struct {
+	App   []byte // an ESP32's image
+	Files []File // of a Pico's release, with its index as the file .index
+}
+
+// File is one on a board.
+type File struct {
+	Path string // within the slot
+	Data []byte
 }
 
 // Output is a file that came out of a build.

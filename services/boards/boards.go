@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path"
 	"slices"
 	"strings"
 	"sync"
@@ -226,23 +227,23 @@ func (s *Boards) Provision(ctx context.Context, b *Board, p deviceproto.Provisio
 // Server is where a board finds the installation.
 const Server = "http://flota"
 
-// Flash writes a build's app to a board, or without a build the base sketch. Errors:
-// those of Builds, Precondition or Invalid of field "build".
-func (s *Boards) Flash(ctx context.Context, b *Board, build Build, erase bool) (*Board, error) {
+// Flash writes what a build made for a slot to a board, or without a build the first
+// flash. Errors: those of Builds, Precondition, TooLarge or Invalid of field "build".
+func (s *Boards) Flash(ctx context.Context, b *Board, build *Build, erase bool) (*Board, error) {
 	h, err := s.hand(b.ID)
 	if err != nil {
 		return nil, err
 	}
-	var image []byte
-	if build != (Build{}) {
+	var firmware Firmware
+	if build != nil {
 		if err := fits(b, build); err != nil {
 			return nil, err
 		}
-		if image, err = s.Builds.Image(ctx, b.Workspace, *build.App); err != nil {
+		if firmware, err = s.fetch(ctx, b, build); err != nil {
 			return nil, err
 		}
 	}
-	if err := h.machine.Flash(ctx, image, erase); err != nil {
+	if err := h.machine.Flash(ctx, firmware, erase); err != nil {
 		return nil, err
 	}
 	return s.change(ctx, h, func(b *Board) {
@@ -252,22 +253,71 @@ func (s *Boards) Flash(ctx context.Context, b *Board, build Build, erase bool) (
 	})
 }
 
+// wrong is what is wrong with a build.
+func wrong(code fault.Code, format string, args ...any) error {
+	return &fault.Error{Code: code, Field: "build", Message: fmt.Sprintf(format, args...)}
+}
+
 // fits tells whether a build is for a board.
-func fits(b *Board, build Build) error {
-	wrong := func(code fault.Code, format string, args ...any) error {
-		return &fault.Error{Code: code, Field: "build", Message: fmt.Sprintf(format, args...)}
-	}
+func fits(b *Board, build *Build) error {
 	switch fqbn := boardOf(build.FQBN); {
 	case !build.Succeeded:
 		return wrong(fault.Precondition, "the build did not succeed")
 	case fqbn != b.FQBN:
 		return wrong(fault.Precondition, "the build is for %s, and this board is %s", fqbn, b.FQBN)
-	case build.App == nil:
+	case KindOf(fqbn) == Pico && build.Index == nil:
+		return wrong(fault.Precondition, "the build has no release for a slot")
+	case KindOf(fqbn) == Pico && build.Index.Size > deviceproto.MaxIndex:
+		return wrong(fault.TooLarge, "the index has %d bytes, more than %d", build.Index.Size, deviceproto.MaxIndex)
+	case KindOf(fqbn) == ESP32 && build.App == nil:
 		return wrong(fault.Precondition, "the build has no image for a slot")
-	case build.App.Size > MaxImage:
+	case KindOf(fqbn) == ESP32 && build.App.Size > MaxImage:
 		return wrong(fault.TooLarge, "the image has %d bytes, and a slot %d", build.App.Size, MaxImage)
 	}
 	return nil
+}
+
+// fetches is how many files of a release are fetched at the same time.
+const fetches = 4
+
+// fetch fetches what a slot takes of a build that fits.
+func (s *Boards) fetch(ctx context.Context, b *Board, build *Build) (f Firmware, err error) {
+	if KindOf(b.FQBN) == ESP32 {
+		f.App, err = s.Builds.Fetch(ctx, b.Workspace, *build.App)
+		return f, err
+	}
+	index, err := s.Builds.Fetch(ctx, b.Workspace, *build.Index)
+	if err != nil {
+		return f, err
+	}
+	parts, err := deviceproto.ParseIndex(index, nil)
+	if err != nil {
+		return f, &fault.Error{Code: fault.Precondition, Field: "build", Message: "the build's index is none", Err: err}
+	}
+	total := int64(0)
+	for _, p := range parts {
+		if total += p.Size; total > MaxRelease || p.Size > MaxRelease {
+			return f, wrong(fault.TooLarge, "the files have more than %d bytes, and the board's flash has no room for that", MaxRelease)
+		}
+	}
+	f.Files = make([]File, len(parts), len(parts)+1)
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(fetches)
+	for i, p := range parts {
+		if f.Files[i].Path = p.Path; p.Size == 0 {
+			continue
+		}
+		group.Go(func() error {
+			data, err := s.Builds.Fetch(ctx, b.Workspace, Output{Name: path.Base(p.Path), Size: p.Size, SHA256: p.SHA256})
+			f.Files[i].Data = data
+			return err
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return Firmware{}, err
+	}
+	f.Files = append(f.Files, File{".index", index})
+	return f, nil
 }
 
 // boardOf returns the board of an FQBN, without options.

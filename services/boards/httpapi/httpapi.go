@@ -127,11 +127,13 @@ func (a API) FlashBoard(ctx context.Context, r FlashBoardRequestObject) (FlashBo
 	if err != nil {
 		return nil, err
 	}
-	var build boards.Build
+	var build *boards.Build
 	if id := value(r.Body.Build); id != "" {
-		if build, err = a.Boards.Builds.Build(ctx, who.Workspace, id); err != nil {
+		found, err := a.Boards.Builds.Build(ctx, who.Workspace, id)
+		if err != nil {
 			return nil, err
 		}
+		build = &found
 		if who.Role == identity.Product && !who.Owns(build.ProductDevice) {
 			return nil, fault.New(fault.NotFound, "there is no build %s", id)
 		}

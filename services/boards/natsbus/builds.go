@@ -31,7 +31,7 @@ type Builds struct {
 
 const (
 	linkValid    = time.Minute
-	imagePatient = 30 * time.Second
+	fetchPatient = 30 * time.Second
 )
 
 // Build implements boards.Builds.
@@ -45,15 +45,20 @@ func (b Builds) Build(ctx context.Context, workspace, build string) (boards.Buil
 		Succeeded: answer.GetOutcome() == compilerv1.Outcome_OUTCOME_SUCCEEDED,
 	}
 	for _, o := range answer.GetOutputs() {
-		if o.GetRole() == compilerv1.Role_ROLE_APP {
-			out.App = &boards.Output{Name: o.GetName(), Size: int64(o.GetSize()), SHA256: o.GetSha256()}
+		one := &boards.Output{Name: o.GetName(), Size: int64(o.GetSize()), SHA256: o.GetSha256()}
+		switch o.GetRole() {
+		case compilerv1.Role_ROLE_APP:
+			out.App = one
+		case compilerv1.Role_ROLE_INDEX:
+			out.Index = one
+		default:
 		}
 	}
 	return out, nil
 }
 
-// Image implements boards.Builds.
-func (b Builds) Image(ctx context.Context, workspace string, o boards.Output) ([]byte, error) {
+// Fetch implements boards.Builds.
+func (b Builds) Fetch(ctx context.Context, workspace string, o boards.Output) ([]byte, error) {
 	link, err := bus.Do(ctx, b.Conn, flow.Links, &artifactv1.LinksRequest{
 		Workspace: workspace,
 		Want: &artifactv1.LinksRequest_Download{Download: &artifactv1.Download{
@@ -67,14 +72,14 @@ func (b Builds) Image(ctx context.Context, workspace string, o boards.Output) ([
 	if err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, imagePatient)
+	ctx, cancel := context.WithTimeout(ctx, fetchPatient)
 	defer cancel()
 	data, err := b.fetch(ctx, b.Artifact.ResolveReference(&url.URL{Path: path.Path, RawPath: path.RawPath, RawQuery: path.RawQuery}), o.Size)
 	if err != nil {
-		return nil, fault.Wrap(err, fault.Unavailable, "the build's image cannot be fetched")
+		return nil, fault.Wrap(err, fault.Unavailable, "what was built cannot be fetched")
 	}
 	if sum := sha256.Sum256(data); int64(len(data)) != o.Size || hex.EncodeToString(sum[:]) != o.SHA256 {
-		return nil, fault.New(fault.Unavailable, "the build's image came with other bytes than it was built with")
+		return nil, fault.New(fault.Unavailable, "what was built came with other bytes than it was built with")
 	}
 	return data, nil
 }

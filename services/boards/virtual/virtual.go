@@ -240,7 +240,8 @@ func (m *machine) Write(ctx context.Context, data []byte) error {
 }
 
 // Flash implements boards.Machine.
-func (m *machine) Flash(ctx context.Context, image []byte, erase bool) error {
+func (m *machine) Flash(ctx context.Context, f boards.Firmware, erase bool) error {
+	image := f.App
 	if image == nil {
 		image = m.base
 	}

@@ -224,8 +224,8 @@ for d in nvs fs; do ln -s %[1]s $d/dir; ln -s %[1]s/secret $d/file; ln -s ../../
 chmod 0 flash.bin rtc.bin nvs fs 2>/dev/null; echo planted`, outside)
 	for name, then := range map[string]func() error{
 		"reset": func() error { return b.Power(t.Context(), boards.PowerReset) },
-		"flash": func() error { return b.Flash(t.Context(), nil, false) },
-		"erase": func() error { return b.Flash(t.Context(), nil, true) },
+		"flash": func() error { return b.Flash(t.Context(), boards.Firmware{}, false) },
+		"erase": func() error { return b.Flash(t.Context(), boards.Firmware{}, true) },
 	} {
 		if got := b.run(plant); got != "planted" {
 			t.Errorf("%s: %q", name, got)
