@@ -4,6 +4,7 @@ go 1.26.0
 
 require (
 	github.com/flota/flota/firmware/chip v0.0.0
+	github.com/flota/flota/firmware/pico v0.0.0
 	github.com/flota/flota/firmware/provision v0.0.0
 	github.com/flota/flota/pkg v0.0.0
 	github.com/getkin/kin-openapi v0.142.0
@@ -76,5 +77,7 @@ require (
 replace github.com/flota/flota/pkg => ../../pkg
 
 replace github.com/flota/flota/firmware/chip => ../../firmware/chip
+
+replace github.com/flota/flota/firmware/pico => ../../firmware/pico
 
 replace github.com/flota/flota/firmware/provision => ../../firmware/provision
