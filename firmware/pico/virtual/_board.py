@@ -22,18 +22,18 @@ PROXY = uos.getenv("BOARD_NET") == "proxy"
 HURRY = int(uos.getenv("BOARD_HURRY") or 1)  # how much faster than the world the agent's time goes
 PINS = 40
 
-_libc = ffi.open("libc.so.6")
-_read = _libc.func("l", "read", "iPL")
-_write = _libc.func("l", "write", "iPL")
-_ioctl = _libc.func("i", "ioctl", "iLP")
-_fcntl = _libc.func("i", "fcntl", "iil")
-_poll = _libc.func("i", "poll", "PLi")
-_setitimer = _libc.func("i", "setitimer", "iPP")
-_signal = _libc.func("P", "signal", "iP")
-_siginterrupt = _libc.func("i", "siginterrupt", "ii")
-_kill = _libc.func("i", "kill", "ii")
-_getpid = _libc.func("i", "getpid", "")
-_exit = _libc.func("v", "_exit", "i")
+libc = ffi.open("libc.so.6")
+_read = libc.func("l", "read", "iPL")
+_write = libc.func("l", "write", "iPL")
+_ioctl = libc.func("i", "ioctl", "iLP")
+_fcntl = libc.func("i", "fcntl", "iil")
+_poll = libc.func("i", "poll", "PLi")
+_setitimer = libc.func("i", "setitimer", "iPP")
+_signal = libc.func("P", "signal", "iP")
+_sigaction = libc.func("i", "sigaction", "iPP")
+_kill = libc.func("i", "kill", "ii")
+_getpid = libc.func("i", "getpid", "")
+_exit = libc.func("v", "_exit", "i")
 
 _SIGINT = 2
 _SIGALRM = 14
@@ -150,9 +150,15 @@ def _start():
         return
     _pid = _getpid()
     _callback = ffi.callback("v", _handler, "i", lock=True)
+    # struct sigaction: the handler, a mask of 1024 bits, flags. Without SA_RESTART a program that
+    # waits in the kernel is woken; while the handler runs, none of these signals comes.
+    action = array.array("Q", bytes(160))
     for s in (_SIGALRM, _SIGIO):
         _signal(s, _callback)
-        _siginterrupt(s, 1)  # a program that waits in the kernel is woken
+        _sigaction(s, 0, action)
+        action[1] = 1 << _SIGINT - 1 | 1 << _SIGALRM - 1 | 1 << _SIGIO - 1
+        action[17] = 0
+        _sigaction(s, action, 0)
 
 
 def _tell_me(fd):
@@ -185,6 +191,9 @@ def stop_timer(t):
             _timers[i] = None
 
 
+report = sys.print_exception
+
+
 def _run():
     now = _now()
     for i in range(len(_timers)):
@@ -201,7 +210,7 @@ def _run():
         try:
             t.fire()
         except BaseException as e:  # as MicroPython does with what a callback raises
-            sys.print_exception(e)
+            report(e)
     if _dirty and now - _flushed >= 20000:
         _flush()
 
@@ -211,8 +220,7 @@ def _run():
 inputs = {}  # what somebody outside put on a pin
 radio = True  # whether networks are in range
 on_input = None  # called with a pin's number and level when it changes
-on_radio = None
-_line = b""
+_line = ""
 _ends = array.array("i", [_CONTROL, 0])
 
 
@@ -227,7 +235,6 @@ def tell(line):
 
 
 def _listen():
-    global _line, radio
     while True:
         _ends[1] = 1  # events: POLLIN
         if _poll(_ends, 1, 0) <= 0:
@@ -238,16 +245,19 @@ def _listen():
             _exit(1)  # it must not survive the chip
         room = bytearray(n)
         n = _read(_CONTROL, room, n)
-        lines = (_line + bytes(room[:n])).split(b"\n")
-        _line = lines.pop()[:160]
-        for line in lines:
-            words = line.decode().split()
-            if len(words) == 3 and words[0] == "pin":
-                put(int(words[1]), int(words[2]))
-            elif len(words) == 2 and words[0] == "wifi":
-                radio = words[1] == "1"
-                if on_radio:
-                    on_radio()
+        _obey(bytes(room[:n]).decode())
+
+
+def _obey(text):
+    """Does what the chip says; a word that is none is passed over."""
+    global _line, radio
+    *lines, _line = (_line + text).split("\n")
+    for line in lines:
+        words = line.split()
+        if len(words) == 3 and words[0] == "pin":
+            put(int(words[1]), int(words[2]))
+        elif len(words) == 2 and words[0] == "wifi":
+            radio = words[1] == "1"
 
 
 def put(pin, value):
@@ -299,11 +309,11 @@ def scratch():
         _kept = bytearray(_SCRATCH)
         if DIR:
             # O_RDWR, O_CREAT
-            opened = _libc.func("i", "open", "sii")(DIR + "/rtc.bin", 0x42, 0o600)
+            opened = libc.func("i", "open", "sii")(DIR + "/rtc.bin", 0x42, 0o600)
             if opened >= 0:
-                _libc.func("i", "ftruncate", "il")(opened, _SCRATCH)
+                libc.func("i", "ftruncate", "il")(opened, _SCRATCH)
                 # PROT_READ | PROT_WRITE, MAP_SHARED
-                at = _libc.func("P", "mmap", "PLiiil")(0, _SCRATCH, 3, 1, opened, 0)
+                at = libc.func("P", "mmap", "PLiiil")(0, _SCRATCH, 3, 1, opened, 0)
                 if at > 0:
                     _kept = uctypes.bytearray_at(at, _SCRATCH)
     return _kept
@@ -338,7 +348,54 @@ def set_clock(seconds):
 if uos.getenv("BOARD_TIME"):
     set_clock(int(uos.getenv("BOARD_TIME")))
 
-# --- Ends.
+# --- Beginning and ends.
+
+_STDIN = 60  # the serial port, once standard input is the pipe behind it
+_FIFO = 61
+
+
+def begin():
+    """Takes the serial port and the control line in hand."""
+    global _stdin, _fifo, _line
+    before = uos.getenv("BOARD_INPUTS")
+    dup2 = libc.func("i", "dup2", "ii")
+    if before is None:
+        ends = array.array("i", [0, 0])
+        libc.func("i", "pipe", "P")(ends)
+        dup2(0, _STDIN)
+        dup2(ends[0], 0)
+        dup2(ends[1], _FIFO)
+        close = libc.func("i", "close", "i")
+        close(ends[0])
+        close(ends[1])
+    else:
+        _obey(before)
+    _stdin, _fifo = _STDIN, _FIFO
+    _start()
+    _listen()
+    _tell_me(_CONTROL)
+    _tell_me(_STDIN)
+    _kill(_pid, _SIGIO)  # for what came before
+
+
+def again(mode):
+    """A soft reset: the process begins anew, with the same descriptors and number."""
+    if _dirty:
+        _flush()
+    _setitimer(0, _NEVER, 0)
+    for s in (_SIGALRM, _SIGIO):
+        _signal(s, 1)  # SIG_IGN
+    lines = ["pin %d %d" % level for level in inputs.items()]
+    uos.putenv("BOARD_INPUTS", "\n".join(lines + ["wifi %d" % radio, ""]))
+    uos.putenv("BOARD_SOFT", mode)
+    uos.putenv("BOARD_BORN", str(born))
+    if clock_offset:
+        uos.putenv("BOARD_TIME", str(int(utime.time()) + clock_offset))
+    # rom.py was given how it was started: the program and its arguments.
+    words = [s.encode() + b"\0" for s in sys.argv[1:] * 2]
+    argv = array.array("Q", [uctypes.addressof(w) for w in words] + [0])
+    libc.func("i", "execv", "sP")(sys.argv[1], argv)
+    _exit(1)
 
 
 def end(status):

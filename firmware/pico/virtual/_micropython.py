@@ -1,0 +1,24 @@
+"""micropython, with the interrupt character of the serial port."""
+
+import _board
+from micropython import (  # noqa: F401
+    RingIO,
+    const,
+    heap_lock,
+    heap_unlock,
+    mem_info,
+    opt_level,
+    qstr_info,
+    schedule,
+    stack_use,
+)
+
+__name__ = "micropython"
+
+
+def kbd_intr(char):
+    _board.interrupt_char = char
+
+
+def alloc_emergency_exception_buf(size):
+    pass

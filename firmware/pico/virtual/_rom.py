@@ -1,0 +1,139 @@
+"""The boot ROM: what rp2's main.c and _boot.py do, in the process of firmware/chip/README.md."""
+
+import asyncio  # noqa: F401: here, since its half in C counts the host's milliseconds
+import builtins
+import gc
+import sys
+
+import flash
+import machine
+import network  # noqa: F401
+import ntptime  # noqa: F401
+import rp2
+import socket  # noqa: F401
+import ssl  # noqa: F401
+import uos
+import vfs
+
+import _board
+import _micropython
+import _os
+import _repl
+import _select
+import _sys
+import _time
+import _vfs
+
+_HIDDEN = ("ffi", "jni", "termios")
+_SHIMS = {
+    "micropython": _micropython,
+    "os": _os,
+    "select": _select,
+    "sys": _sys,
+    "time": _time,
+    "vfs": _vfs,
+}
+
+
+class _Absent:
+    """A module of the host's: to import it does nothing, to use it is an ImportError."""
+
+    def __init__(self, name):
+        self._name = name
+
+    def __getattr__(self, name):
+        raise ImportError("no module named '%s'" % self._name)
+
+
+class Flash(flash.Flash):
+    """The flash in the board's folder; where BOARD_CUT is, what it is about to write is told."""
+
+    def __init__(self, cut):
+        super().__init__(open(_board.DIR + "/flash.bin", "r+b"), cut, self._off)
+        self._at = None if cut is None else 0
+
+    def _off(self):
+        _board.end(99)
+
+    def _program(self, at, data):
+        if self._at is not None:
+            to = self._at + len(data)
+            _board.tell("written %d %d fs" % (self._at, to))
+            self._at = to
+        super()._program(at, data)
+
+
+def start(names):
+    """Never returns."""
+    _board.begin()
+    _mount()
+    _hide()
+    _repl.names = names
+    _repl.stdin = open(0, "rb")
+    _repl.raw = uos.getenv("BOARD_SOFT") == "raw"
+    names.clear()
+    names["__name__"] = "__main__"
+    gc.collect()
+    while True:
+        try:
+            _main()
+            print("MPY: soft reboot")
+            break
+        except KeyboardInterrupt:  # a moment too late for the program that it was meant for
+            pass
+    _board.again("raw" if _repl.raw else "friendly")
+
+
+def _main():
+    result = _file("boot.py")
+    if result == _repl.EXIT:
+        return
+    if not _repl.raw and result == _repl.DONE and _file("main.py") == _repl.EXIT:
+        return
+    while True:
+        if (_repl.raw_repl if _repl.raw else _repl.friendly_repl)() == _repl.EXIT:
+            return
+
+
+def _file(name):
+    try:
+        uos.stat(name)
+    except OSError:
+        return _repl.DONE
+    _repl.names["__file__"] = name
+    return _repl.run(builtins.execfile, name, _repl.names)
+
+
+def _mount():
+    cut = uos.getenv("BOARD_CUT")
+    rp2._flash = device = Flash(None if cut is None else int(cut))
+    vfs.umount("/")
+    try:
+        fs = vfs.VfsLfs2(device, progsize=256)
+    except OSError:
+        vfs.VfsLfs2.mkfs(device, progsize=256)
+        fs = vfs.VfsLfs2(device, progsize=256)
+    vfs.mount(fs, "/")
+    uos.chdir("/")
+
+
+def _hide():
+    """What an RP2040 has not."""
+    modules = sys.modules
+    for name in list(modules):
+        if name in ("ffi", "flash", "_rom", "_repl") or name[1:] in _SHIMS:
+            del modules[name]
+    for name, module in _SHIMS.items():
+        modules[name] = modules["u" + name] = module
+    for name in ("socket", "ssl", "machine"):
+        modules["u" + name] = modules[name]
+    for name in _HIDDEN:
+        modules[name] = _Absent(name)
+    _board.report = _sys.print_exception
+    _repl.sys = _sys
+    sys.path[:] = ["", ".frozen", "/lib"]
+    machine.soft_reset = _soft_reset
+
+
+def _soft_reset():
+    raise SystemExit
