@@ -1,0 +1,22 @@
+#!/usr/bin/env bash
+# The upload service's tests: on real MicroPython, over real sockets, and in a real browser.
+#   firmware/pico/test/service.sh [quick|full]
+# full has more power cuts and prints the figures (key=value). Without the web editor's packages
+# (deploy/setup/web.sh) or chromium the browser's part is skipped, and says so.
+set -euo pipefail
+cd "$(dirname "$0")/service"
+mode=${1:-quick}
+root=$(cd ../../../.. && pwd)
+MICROPYTHON=$("$root/deploy/toolchain/micropython.sh")/micropython; export MICROPYTHON
+export SERVICE_TESTS=$mode PYTHONDONTWRITEBYTECODE=1
+
+python3 table.py
+[ "$mode" = quick ] || python3 figures.py
+
+modules=$root/services/editor/web/node_modules
+chromium=${FLOTA_TEST_BROWSER:-/usr/bin/chromium}
+if [ ! -d "$modules/playwright-core" ] || [ ! -x "$chromium" ]; then
+  echo "skipped: the page in a browser (it needs $modules, by deploy/setup/web.sh, and $chromium)"
+  exit 0
+fi
+FLOTA_TEST_BROWSER=$chromium NODE_MODULES=$modules node --test --test-reporter=spec browser.mjs
