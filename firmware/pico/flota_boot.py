@@ -18,6 +18,7 @@ _CHIP = sys.implementation._machine
 _REGISTERS = 0x400D8000 if "RP2350" in _CHIP else 0x40058000
 _REASON = _REGISTERS + 0x08  # bit 0: its timer ran out; bit 1: it was asked for
 _SCRATCH = _REGISTERS + 0x0C  # kept over resets, not over a loss of power
+_ARMED = _REGISTERS + 0x10  # 1: the watchdog was armed; a soft reset does not stop it
 _WORD = 0x3FFFFFFF
 
 slot = None  # that runs: "a", "b", or None where no release fits
@@ -72,6 +73,7 @@ def _cause():
     stamp = machine.mem32[_SCRATCH] & _WORD
     if 0 < stamp <= time.ticks_ms():
         return "software"  # a soft reset: the clock went on
+    machine.mem32[_ARMED] = 0
     reason = machine.mem32[_REASON] & 3
     return "watchdog" if reason & 1 else "software" if reason else "power"
 
@@ -129,7 +131,9 @@ def start():
     if state == "new":
         mark(name, "pending")
         pending = True
+    if pending or machine.mem32[_ARMED] == 1:
         wdt = machine.WDT(timeout=WATCHDOG_MS)
+        machine.mem32[_ARMED] = 1
     slot = name
     tick()
     sys.path.insert(0, "/" + name + "/lib")  # where packages are, as in a project
@@ -185,6 +189,9 @@ def run(names):
         if agent:
             agent.leaving()
         raise
+    finally:
+        if agent:
+            agent.stopped()
     if error is None:
         return
     wait = 60000

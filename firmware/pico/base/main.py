@@ -2,6 +2,7 @@
 
 import time
 
+import flota_agent
 import flota_cable
 
 try:
@@ -11,7 +12,7 @@ try:
 except (ImportError, TypeError, ValueError):
     led = None
 
-cable = flota_cable.Cable()
+cable = flota_cable.Cable(flota_agent.agent())
 began = time.ticks_ms()
 while True:
     cable.step()
