@@ -6,8 +6,8 @@
 #include <vector>
 
 #include "esp32/otadata.cpp"
-#include "esp32/phases.h"
-#include "esp32/turns.h"
+#include "flota/phases.h"
+#include "flota/turns.h"
 
 using namespace flota;
 

@@ -6,7 +6,7 @@
 
 #include <atomic>
 
-#include "phases.h"
+#include "../flota/phases.h"
 
 // The trigger button and the status LED; a sketch may define its own:
 //

@@ -5,7 +5,7 @@
 #include <atomic>
 
 #include "../flota/ports.h"
-#include "turns.h"
+#include "../flota/turns.h"
 
 namespace flota {
 

@@ -526,7 +526,7 @@ size_t Agent::compose(const Report &report, char *room, size_t size) {
   object.add("chip", chip).add("slot_size", int64_t(m_.slots.size())).add("free_heap", int64_t(m_.board.free_heap()));
   int rssi = m_.board.rssi();
   if (rssi < 0 && rssi >= -200) object.add("rssi", int64_t(rssi));
-  object.add("rollback", m_.slots.rolls_back() ? "bootloader" : "agent-only").add("agent", kAgent);
+  object.add("rollback", m_.slots.rollback()).add("agent", kAgent);
   return object.finish();
 }
 

@@ -1,6 +1,6 @@
 // What the update agent needs of the machine that it runs on. Everything else
 // in this folder is portable C++17 and knows neither Arduino nor POSIX.
-// Adapters: ../esp32 (arduino-esp32 2.x and 3.x), ../posix (a Linux process).
+// Adapters: ../esp32 (arduino-esp32 2.x and 3.x), ../pico (arduino-pico), ../posix (a Linux process).
 #pragma once
 
 #include <stddef.h>
@@ -68,8 +68,10 @@ class Slots {
   virtual bool confirm() = 0;  // the image that runs is good
   virtual bool revert() = 0;   // the other image is the next to start; the one that runs is bad
   // rolls_back tells whether the bootloader goes back by itself when a pending
-  // image does not live long enough to revert. Reported as "bootloader" or "agent-only".
+  // image does not live long enough to revert.
   virtual bool rolls_back() = 0;
+  // rollback is the protocol's word for what this machine can do: "bootloader", "agent-only" or "none".
+  virtual const char *rollback() { return rolls_back() ? "bootloader" : "agent-only"; }
 };
 
 // Small values that outlive a restart, each written whole or not at all, keys of
@@ -108,8 +110,8 @@ class Board {
   virtual int rssi() = 0;                   // dBm; 0 when unknown
 };
 
-// SHA-256, HMAC-SHA256 and ECDSA P-256, by the machine's own library (mbedTLS).
-// ../mbedtls/crypto.h is the adapter, the same for all machines.
+// SHA-256, HMAC-SHA256 and ECDSA P-256, by the machine's own library: ../mbedtls/crypto.h
+// for all machines but a Pico, whose core ships BearSSL (../bearssl/crypto.h).
 class Crypto {
  public:
   virtual ~Crypto() = default;

@@ -208,7 +208,7 @@ void Dialogue::hello() {
   get_text(machine_.storage, key::board, board, sizeof board);
   object.add("flota", "hello").add("agent", kAgent).add("chip", machine_.board.chip()).add("mac", machine_.board.mac());
   object.add("board", board).add("slot_size", int64_t(machine_.slots.size()));
-  object.add("rollback", machine_.slots.rolls_back() ? "bootloader" : "agent-only");
+  object.add("rollback", machine_.slots.rollback());
   object.add("provisioned", flota::provisioned(machine_.storage));
   answer(&object);
 }

@@ -1,3 +1,6 @@
+// A Pico has BearSSL (../bearssl).
+#if !defined(ARDUINO_ARCH_RP2040)
+
 #include "crypto.h"
 
 #include <mbedtls/ecdsa.h>
@@ -104,3 +107,5 @@ bool MbedtlsCrypto::verify(const uint8_t key[65], const uint8_t digest[32], cons
 bool MbedtlsCrypto::point(const uint8_t key[65]) { return Key(key).valid; }
 
 }  // namespace flota
+
+#endif

@@ -1,8 +1,8 @@
 // The status LED: what it does in each phase, as a pattern of two seconds in steps of
-// a tenth. README.md of firmware/esp32 shows them.
+// a tenth. README.md of firmware/esp32 shows them. For adapters whose machine has one.
 #pragma once
 
-#include "../flota/ports.h"
+#include "ports.h"
 
 namespace flota {
 
