@@ -44,6 +44,8 @@ const (
 type Board struct {
 	cfg    Config
 	root   *os.Root
+	flash  int64        // its size
+	pico   *micropython // nil: an ESP32
 	serial *serial
 	calls  chan func(*machine)
 	stop   func()
@@ -75,9 +77,22 @@ func Open(cfg Config) (*Board, error) {
 	if err != nil {
 		return nil, err
 	}
-	if _, err := root.Stat(fuseFile); err != nil {
+	fuses, err := ReadFuses(cfg.Dir)
+	if err != nil {
 		root.Close()
 		return nil, fmt.Errorf("chip: %s is no board's folder: %w", cfg.Dir, err)
+	}
+	var pico *micropython
+	if fuses.Chip == RP2040 {
+		found, err := findMicroPython(cfg.MicroPython, cfg.MicroPythonAt)
+		if err != nil {
+			root.Close()
+			return nil, err
+		}
+		pico = &found
+		if cfg.Serial != nil {
+			cfg.Serial = &terminal{to: cfg.Serial}
+		}
 	}
 	if err := makeFolders(root); err != nil {
 		root.Close()
@@ -85,7 +100,7 @@ func Open(cfg Config) (*Board, error) {
 	}
 	ctx, stop := context.WithCancel(context.Background())
 	b := &Board{
-		cfg: cfg, root: root, serial: newSerial(cfg.Serial, cfg.Baud),
+		cfg: cfg, root: root, flash: flashSize(fuses.Chip), pico: pico, serial: newSerial(cfg.Serial, cfg.Baud),
 		calls: make(chan func(*machine)), stop: stop, done: make(chan struct{}),
 		state: State{Phase: PhaseOff},
 	}
@@ -134,7 +149,7 @@ type machine struct {
 	phase  Phase
 	starts int
 	reset  Reset
-	slot   int
+	slot   string
 	pins   map[int]Pin
 
 	inputs map[int]int
@@ -239,10 +254,7 @@ func (m *machine) show() {
 	slices.SortFunc(pins, func(a, b Pin) int { return a.Number - b.Number })
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.state = State{Phase: m.phase, Starts: m.starts, Reset: m.reset, Pins: pins}
-	if m.starts > 0 {
-		m.state.Slot = slotNames[m.slot]
-	}
+	m.state = State{Phase: m.phase, Starts: m.starts, Reset: m.reset, Slot: m.slot, Pins: pins}
 }
 
 // schedule starts the board after the pause, or after a longer one.
@@ -316,32 +328,45 @@ func (m *machine) panicked(reason Reset) {
 
 // start is the boot ROM, the bootloader, and the jump into the image.
 func (m *machine) start() {
-	if m.reset != ResetSleep {
+	if m.reset != ResetSleep && (m.pico == nil || !remembers(m.reset)) {
 		if err := m.root.Remove(rtcFile); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			_ = m.root.RemoveAll(rtcFile) // a folder, which the sketch made
 		}
 	}
 	m.starts++
 	m.pins = map[int]Pin{}
-	slot, executable, err := boot(m.root)
-	if err != nil {
-		m.serial.print("\r\nno image that starts; waiting for the cable\r\n")
-		m.enter(PhaseWaiting)
-		m.tell(Event{Kind: Waiting, Err: err})
-		return
+	var executable []byte
+	if m.pico == nil {
+		slot, image, err := boot(m.root)
+		if err != nil {
+			m.serial.print("\r\nno image that starts; waiting for the cable\r\n")
+			m.enter(PhaseWaiting)
+			m.tell(Event{Kind: Waiting, Err: err})
+			return
+		}
+		m.slot, executable = slotNames[slot], image
 	}
-	m.slot = slot
 	m.dog, m.sleep = 0, nil
 	m.enter(PhaseRunning)
-	m.tell(Event{Kind: Started, Reset: m.reset, Slot: slotNames[slot]})
+	m.tell(Event{Kind: Started, Reset: m.reset, Slot: m.slot})
 	if err := m.launch(executable); err != nil {
 		m.tell(Event{Kind: Stopped, Err: err})
 		m.panicked(ResetCrash)
 	}
 }
 
+// program is what the process runs: an image's executable, or MicroPython.
+func (m *machine) program(executable []byte) (program *os.File, args []string, err error) {
+	if m.pico == nil {
+		program, err = sealed(executable)
+		return program, nil, err
+	}
+	program, err = os.Open(m.pico.loader)
+	return program, m.pico.args, err
+}
+
 func (m *machine) launch(executable []byte) (err error) {
-	program, err := sealed(executable)
+	program, args, err := m.program(executable)
 	if err != nil {
 		return err
 	}
@@ -369,7 +394,7 @@ func (m *machine) launch(executable []byte) (err error) {
 	ctx, cancel := context.WithTimeout(context.Background(), startTimeout)
 	defer cancel()
 	process, err := m.cfg.Start(ctx, Exec{
-		Dir: m.cfg.Dir, Env: m.env(), Program: program, Stdin: stdin, Serial: stdout, Control: theirs,
+		Dir: m.cfg.Dir, Env: m.env(), Program: program, Args: args, Stdin: stdin, Serial: stdout, Control: theirs,
 	})
 	if err != nil {
 		control.Close()
@@ -387,7 +412,7 @@ func (m *machine) launch(executable []byte) (err error) {
 
 // env is what the process is told.
 func (m *machine) env() []string {
-	env := []string{"BOARD_SLOT=" + slotNames[m.slot], "BOARD_RESET=" + string(m.reset), "BOARD_NET=" + string(m.cfg.Network)}
+	env := []string{"BOARD_SLOT=" + m.slot, "BOARD_RESET=" + string(m.reset), "BOARD_NET=" + string(m.cfg.Network)}
 	if m.cut != nil {
 		at := int64(1 << 62)
 		if *m.cut >= 0 {

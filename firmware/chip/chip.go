@@ -18,6 +18,10 @@ type Config struct {
 	Dir string
 	// Start runs a sketch's process; Direct{}.Start where left out.
 	Start Start
+	// MicroPython is the toolchain's folder of that name, with the interpreter (root) and the boot ROM
+	// (virtual): what a Pico runs; others need none. MicroPythonAt is where its process sees that
+	// folder: at the same place where left out.
+	MicroPython, MicroPythonAt string
 	// Network says how the process reaches the world; NetworkDirect where left out.
 	Network Network
 	// WiFi are the networks in range; all there are, whatever their password, where left out.
@@ -63,8 +67,10 @@ type Exec struct {
 	Dir string
 	// Env is the process's whole environment but for BOARD_DIR, where it finds Dir.
 	Env []string
-	// Program is the executable: a sealed file in memory, which nobody can write to.
+	// Program is the executable: a sealed file in memory, which nobody can write to; a Pico's is
+	// MicroPython's own loader. Args follow its name.
 	Program *os.File
+	Args    []string
 	Stdin   *os.File
 	Serial  *os.File
 	Control *os.File
@@ -119,7 +125,7 @@ type State struct {
 	Phase  Phase
 	Starts int    // since Open
 	Reset  Reset  // why the last start
-	Slot   string // what runs, or ran last: "app0", "app1"
+	Slot   string // what runs, or ran last: "app0", "app1"; a Pico's is its own affair: empty
 	Pins   []Pin  // that the sketch has set, by number
 }
 
@@ -173,21 +179,21 @@ var ErrClosed = errors.New("chip: the board is closed")
 // Flash writes by cable, as esptool does: the board is held in reset, the sectors that are
 // touched are erased, and it starts again (reason external) where it was on. Bad segments change nothing.
 func (b *Board) Flash(ctx context.Context, segments ...Segment) error {
-	if err := checkSegments(segments); err != nil {
+	if err := checkSegments(b.flash, segments); err != nil {
 		return err
 	}
-	return b.held(ctx, func() error { return writeSegments(b.root, segments) })
+	return b.held(ctx, func() error { return writeSegments(b.root, b.flash, segments) })
 }
 
 // Erase empties the flash and the non-volatile storage by cable, as Flash does.
 func (b *Board) Erase(ctx context.Context) error {
-	return b.held(ctx, func() error { return erase(b.root) })
+	return b.held(ctx, func() error { return erase(b.root, b.flash) })
 }
 
 // ReadFlash reads by cable, as Flash does.
 func (b *Board) ReadFlash(ctx context.Context, offset, size int64) (data []byte, err error) {
 	err = b.held(ctx, func() error {
-		data, err = readFlash(b.root, offset, size)
+		data, err = readFlash(b.root, b.flash, offset, size)
 		return err
 	})
 	return data, err

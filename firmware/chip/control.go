@@ -70,8 +70,8 @@ func (m *machine) obey(line string) {
 	case word == "feed" && len(args) == 0:
 		m.guard()
 	case word == "watchdog" && len(args) == 1:
-		if n, ok := number(args[0], longestDog); ok {
-			m.dog = time.Duration(n) * time.Second
+		if seconds, err := strconv.ParseFloat(args[0], 64); err == nil && seconds >= 0 && seconds <= longestDog {
+			m.dog = time.Duration(seconds * float64(time.Second))
 			m.guard()
 		}
 	case word == "pin" && len(args) == 3:

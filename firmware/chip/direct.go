@@ -55,7 +55,7 @@ func (p *process) run(d Direct, e Exec, dir string, started chan<- error) {
 	runtime.LockOSThread()
 	const program = "/proc/self/fd/4"
 	cmd := exec.Cmd{
-		Path: program, Args: []string{"sketch"}, Dir: dir, Env: append([]string{"BOARD_DIR=" + dir}, e.Env...),
+		Path: program, Args: append([]string{"sketch"}, e.Args...), Dir: dir, Env: append([]string{"BOARD_DIR=" + dir}, e.Env...),
 		Stdin: e.Stdin, Stdout: e.Serial, Stderr: e.Serial, ExtraFiles: []*os.File{e.Control, e.Program},
 		SysProcAttr: &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL},
 	}

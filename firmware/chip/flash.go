@@ -40,18 +40,19 @@ const (
 // Fuses are what a chip is born with.
 type Fuses struct {
 	MAC  string `json:"mac"`  // 12 lower-case hex characters
-	Chip string `json:"chip"` // "ESP32"
+	Chip string `json:"chip"` // "ESP32", or RP2040
 }
 
 // Create makes a board's folder: a blank flash with segments written by cable, and fuses of
 // which an empty MAC becomes a random one (locally administered), an empty chip ESP32.
 // There must be no board in the folder yet.
 func Create(dir string, fuses Fuses, segments ...Segment) error {
-	if err := checkSegments(segments); err != nil {
-		return err
-	}
 	if fuses.Chip == "" {
 		fuses.Chip = "ESP32"
+	}
+	size := flashSize(fuses.Chip)
+	if err := checkSegments(size, segments); err != nil {
+		return err
 	}
 	if fuses.MAC == "" {
 		mac := make([]byte, 6)
@@ -79,10 +80,10 @@ func Create(dir string, fuses Fuses, segments ...Segment) error {
 		return err
 	}
 	_, err = f.Write(raw)
-	if err := errors.Join(err, f.Close(), erase(root)); err != nil {
+	if err := errors.Join(err, f.Close(), erase(root, size)); err != nil {
 		return err
 	}
-	return writeSegments(root, segments)
+	return writeSegments(root, size, segments)
 }
 
 // ReadFuses reads what a board was made with.
@@ -114,9 +115,9 @@ func FirstFlash(image []byte) []Segment {
 	return []Segment{{Offset: OTADataOffset, Data: boot}, {Offset: SlotOffset[0], Data: image}}
 }
 
-func checkSegments(segments []Segment) error {
+func checkSegments(flash int64, segments []Segment) error {
 	for _, s := range segments {
-		if s.Offset < 0 || s.Offset > FlashSize || int64(len(s.Data)) > FlashSize-s.Offset {
+		if s.Offset < 0 || s.Offset > flash || int64(len(s.Data)) > flash-s.Offset {
 			return fmt.Errorf("chip: %d bytes at 0x%x are not within the flash", len(s.Data), s.Offset)
 		}
 		if s.Offset%SectorSize != 0 {
@@ -142,16 +143,16 @@ func openRegular(root *os.Root, name string, flags int) (*os.File, error) {
 
 // openFlash opens the flash, at its right size. What the sketch did to the file is its own
 // loss, not ours: bytes that it cut off are blank.
-func openFlash(root *os.Root) (*os.File, error) {
+func openFlash(root *os.Root, size int64) (*os.File, error) {
 	f, err := openRegular(root, flashFile, os.O_RDWR)
 	if err != nil {
 		return nil, err
 	}
 	info, err := f.Stat()
-	if err == nil && info.Size() < FlashSize {
-		_, err = f.WriteAt(bytes.Repeat([]byte{0xFF}, int(FlashSize-info.Size())), info.Size())
-	} else if err == nil && info.Size() > FlashSize {
-		err = f.Truncate(FlashSize)
+	if err == nil && info.Size() < size {
+		_, err = f.WriteAt(bytes.Repeat([]byte{0xFF}, int(size-info.Size())), info.Size())
+	} else if err == nil && info.Size() > size {
+		err = f.Truncate(size)
 	}
 	if err != nil {
 		f.Close()
@@ -160,8 +161,8 @@ func openFlash(root *os.Root) (*os.File, error) {
 	return f, nil
 }
 
-func writeSegments(root *os.Root, segments []Segment) error {
-	f, err := openFlash(root)
+func writeSegments(root *os.Root, flash int64, segments []Segment) error {
+	f, err := openFlash(root, flash)
 	if err != nil {
 		return err
 	}
@@ -178,11 +179,11 @@ func writeSegments(root *os.Root, segments []Segment) error {
 	return f.Close()
 }
 
-func readFlash(root *os.Root, offset, size int64) ([]byte, error) {
-	if offset < 0 || size < 0 || offset > FlashSize || size > FlashSize-offset {
+func readFlash(root *os.Root, flash, offset, size int64) ([]byte, error) {
+	if offset < 0 || size < 0 || offset > flash || size > flash-offset {
 		return nil, fmt.Errorf("chip: %d bytes at 0x%x are not within the flash", size, offset)
 	}
-	f, err := openFlash(root)
+	f, err := openFlash(root, flash)
 	if err != nil {
 		return nil, err
 	}
@@ -193,7 +194,7 @@ func readFlash(root *os.Root, offset, size int64) ([]byte, error) {
 }
 
 // erase makes everything blank, whatever was there.
-func erase(root *os.Root) error {
+func erase(root *os.Root, flash int64) error {
 	for _, name := range []string{flashFile, nvsFolder, fsFolder, rtcFile} {
 		if err := root.RemoveAll(name); err != nil {
 			return err
@@ -203,7 +204,7 @@ func erase(root *os.Root) error {
 	if err != nil {
 		return err
 	}
-	_, err = f.Write(bytes.Repeat([]byte{0xFF}, FlashSize))
+	_, err = f.Write(bytes.Repeat([]byte{0xFF}, int(flash)))
 	return errors.Join(err, f.Close(), makeFolders(root))
 }
 
@@ -219,7 +220,7 @@ func makeFolders(root *os.Root) error {
 // boot is the bootloader: it finds the slot to start and keeps otadata, as choose
 // and bootloader_utility_load_boot_image do. No image that starts is an ErrImage.
 func boot(root *os.Root) (slot int, executable []byte, err error) {
-	f, err := openFlash(root)
+	f, err := openFlash(root, FlashSize)
 	if err != nil {
 		return 0, nil, fmt.Errorf("%w: %w", ErrImage, err)
 	}

@@ -218,7 +218,7 @@ func TestBoot(t *testing.T) {
 			if c.fails != errors.Is(err, ErrImage) || !c.fails && (slot != c.slot || string(executable) != "\x7fELF") {
 				t.Errorf("%d %q %v", slot, executable, err)
 			}
-			raw, err := readFlash(root, OTADataOffset, otaEntrySize)
+			raw, err := readFlash(root, FlashSize, OTADataOffset, otaEntrySize)
 			if err != nil || ParseOTAEntry([otaEntrySize]byte(raw)) != c.entry {
 				t.Errorf("%x %v", raw, err)
 			}
