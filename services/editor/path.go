@@ -14,6 +14,7 @@ const (
 	MaxFileSize    = 1 << 20 // bytes
 	MaxProjectSize = 8 << 20 // bytes, all files together
 	maxPath        = 200     // bytes
+	maxBoardPath   = 128     // bytes, of what becomes a file on a board (firmware/README.md)
 	maxDepth       = 8       // parts
 	maxPart        = 64      // bytes of each part
 )
@@ -56,6 +57,8 @@ func CheckPath(kind Kind, name string) error {
 		return refuse("a file needs a name")
 	case len(name) > maxPath:
 		return refuse("a file's path has at most %d characters", maxPath)
+	case kind == MicroPython && len(name) > maxBoardPath:
+		return refuse("a file's path has at most %d characters on a board", maxBoardPath)
 	case strings.HasPrefix(name, "/"):
 		return refuse("a path starts in the project's folder, not with /")
 	}

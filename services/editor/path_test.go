@@ -82,6 +82,7 @@ func TestCheckPath(t *testing.T) {
 		{MicroPython, "manifest.json", false},
 		{MicroPython, "lib/manifest.json", true},
 		{MicroPython, "flota_agent.py", false},
+		{MicroPython, strings.Repeat(strings.Repeat("n", 41)+"/", 3) + "n.py", false}, // 130
 		{MicroPython, "Flota_agent/__init__.py", false},
 		{MicroPython, "lib/flota_thing.py", true},
 		{MicroPython, "my_flota_thing.py", true},

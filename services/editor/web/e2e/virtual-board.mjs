@@ -217,7 +217,7 @@ async function deploy(page, version) {
 
 /** Presses the trigger button, so that the board asks for an update at once. */
 function press(page) {
-  return page.getByRole('region', { name: 'Virtual board' }).getByRole('button', { name: 'Press the button' }).click()
+  return page.getByRole('region', { name: 'Virtual board' }).getByRole('button', { name: 'Press BOOT' }).click()
 }
 
 async function openProject(page) {

@@ -14,7 +14,7 @@ export interface paths {
         /** The workspace's virtual boards; a product sees the one that it was given to. */
         get: operations["listBoards"];
         put?: never;
-        /** A new board, as it comes from the factory with the base sketch on it, switched on. */
+        /** A new board with its first flash on it (the base sketch, or the base program of MicroPython), switched on. */
         post: operations["createBoard"];
         delete?: never;
         options?: never;
@@ -73,7 +73,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** What esptool does to a real board; writes a build's outputs, leaves the storage alone, and starts it. */
+        /** What esptool or mpremote does to a real board; writes a build's outputs, leaves the storage alone, and starts it. */
         post: operations["flashBoard"];
         delete?: never;
         options?: never;
@@ -110,7 +110,7 @@ export interface paths {
             cookie?: never;
         };
         get?: never;
-        /** What is wired to an input; pin 0 is the trigger button, pressed = 0. */
+        /** What is wired to an input; pin 0 is the trigger button (BOOT of an ESP32, BOOTSEL of a Pico), pressed = 0. */
         put: operations["setPin"];
         post?: never;
         delete?: never;
@@ -146,6 +146,7 @@ export interface components {
             id: string;
             name: string;
             fqbn: string;
+            kind: components["schemas"]["BoardKind"];
             /** @description The device that it was provisioned as; empty before. */
             device?: string;
             product_id?: string;
@@ -158,12 +159,26 @@ export interface components {
             starts: number;
             /** @description Why the last time */
             reset?: string;
-            /** @enum {string} */
-            slot?: "app0" | "app1";
+            /**
+             * @description app0 and app1 of an ESP32, a and b of a Pico.
+             * @enum {string}
+             */
+            slot?: "app0" | "app1" | "a" | "b";
             mac?: string;
             pins: components["schemas"]["Pin"][];
             /** Format: date-time */
             created_at: string;
+        };
+        /**
+         * @description pico: runs MicroPython; its serial port is a REPL (Ctrl-C ends the program, Ctrl-D is a soft reset).
+         * @enum {string}
+         */
+        BoardKind: "esp32" | "pico";
+        Offer: {
+            fqbn: string;
+            /** @description For people. */
+            name: string;
+            kind: components["schemas"]["BoardKind"];
         };
         Pin: {
             number: number;
@@ -238,6 +253,8 @@ export interface operations {
                         boards: components["schemas"]["Board"][];
                         /** @description How many the workspace may have. */
                         limit: number;
+                        /** @description What can be made here, the usual one first. */
+                        offers: components["schemas"]["Offer"][];
                     };
                 };
             };
@@ -356,7 +373,7 @@ export interface operations {
         requestBody: {
             content: {
                 "application/json": {
-                    /** @description The base sketch where left out. */
+                    /** @description The first flash where left out. */
                     build?: string;
                     /** @description The whole flash and the storage first. */
                     erase?: boolean;
@@ -389,7 +406,7 @@ export interface operations {
             content: {
                 "application/json": {
                     /**
-                     * @description reset is the EN button; cut takes the power away in the middle of whatever it does, and gives it back.
+                     * @description reset is the EN or RUN button; cut takes the power away in the middle of whatever it does, and gives it back.
                      * @enum {string}
                      */
                     action: "on" | "off" | "reset" | "cut";

@@ -127,6 +127,31 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/projects/{project}/dependencies": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project: components["parameters"]["ProjectID"];
+            };
+            cookie?: never;
+        };
+        /** The packages that a MicroPython project wants (package.json), and what was fetched for it (package.lock.json). */
+        get: operations["getDependencies"];
+        put?: never;
+        /**
+         * Fetch the packages with all that they need into the folder lib, as MicroPython's mip does, and write package.lock.json.
+         * @description All of it becomes part of the working files in one change, or nothing does. The answer is told while it happens, a ResolveEvent in each
+         *     line: any number with `progress`, then one with `project` or with `problem`. Who goes away before cancels it. Where files would be
+         *     lost that somebody changed by hand, the problem is `conflict` of field `overwrite`.
+         */
+        post: operations["resolveDependencies"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/projects/{project}/revisions": {
         parameters: {
             query?: never;
@@ -309,6 +334,52 @@ export interface components {
             content: string;
             sha256: string;
         };
+        Dependency: {
+            /** @description A name in the index, or an address: https://…, github:org/repo, gitlab:…, codeberg:…. */
+            name: string;
+            /**
+             * @description Of an address: a branch or tag.
+             * @default latest
+             */
+            version: string;
+        };
+        Dependencies: {
+            wanted: components["schemas"]["Dependency"][];
+            /** @description What is wanted is what was fetched. */
+            resolved: boolean;
+            /** @description What was fetched, with what the packages need themselves. */
+            packages: components["schemas"]["FetchedPackage"][];
+        };
+        FetchedPackage: {
+            name: string;
+            version: string;
+            source: string;
+            files: components["schemas"]["FetchedFile"][];
+        };
+        FetchedFile: {
+            path: string;
+            size: number;
+            /** @description As it was fetched. */
+            sha256: string;
+            source: string;
+            /**
+             * @description Since it was fetched.
+             * @enum {string}
+             */
+            state: "kept" | "changed" | "removed";
+        };
+        FetchProgress: {
+            packages: number;
+            files: number;
+            bytes: number;
+            /** @description What is fetched now. */
+            doing: string;
+        };
+        ResolveEvent: {
+            progress?: components["schemas"]["FetchProgress"];
+            project?: components["schemas"]["Project"];
+            problem?: components["schemas"]["Problem"];
+        };
         Revision: {
             number: number;
             author: string;
@@ -360,7 +431,8 @@ export interface components {
         };
         Output: {
             /** @enum {string} */
-            role: "app" | "elf" | "map" | "bootloader" | "partitions" | "otadata" | "hex" | "bundle" | "other";
+            role: "app" | "elf" | "map" | "bootloader" | "partitions" | "otadata" | "hex" | "bundle" | "index" | "file" | "other";
+            /** @description Of a role file: its path on the board. */
             name: string;
             size: number;
             sha256: string;
@@ -821,6 +893,64 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["File"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    getDependencies: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project: components["parameters"]["ProjectID"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Wanted and fetched. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Dependencies"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    resolveDependencies: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project: components["parameters"]["ProjectID"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    /** @description What the project wants from now on; package.json changes with it. Left out, what it says counts. */
+                    deps?: components["schemas"]["Dependency"][];
+                    /**
+                     * @description Replace files that somebody changed by hand.
+                     * @default false
+                     */
+                    overwrite?: boolean;
+                };
+            };
+        };
+        responses: {
+            /** @description What happens, until it is done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/x-ndjson": string;
                 };
             };
             default: components["responses"]["Problem"];

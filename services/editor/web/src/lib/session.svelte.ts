@@ -30,6 +30,10 @@ export const session = {
   get maintains(): boolean {
     return me?.role === 'owner' || me?.role === 'maintainer'
   },
+  /** Whether this person decides who belongs to the workspace. */
+  get owns(): boolean {
+    return me?.role === 'owner'
+  },
   /** Whether they may write, compile and deploy in what they see: all but viewers. */
   get writes(): boolean {
     return session.maintains || session.isProduct

@@ -32,6 +32,7 @@ export class Devices {
     const stops = [
       on('device', (event) => {
         if (!this.list) return
+        if (event.state === 'deleted') return void (this.list = this.list.filter((d) => d.device !== event.device))
         if (!this.get(event.device)) return void this.load()
         this.list = this.list.map((d) => (d.device === event.device ? afterEvent(d, event) : d))
       }),

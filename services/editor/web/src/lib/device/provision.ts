@@ -31,9 +31,18 @@ export function simulatorCommand(productId: string): string {
   return `bin/flota-simulator run --provision ${provisioningName(productId)} --poll 1s`
 }
 
-/** The command that writes the file into a real board over its cable. */
-export function cableCommand(productId: string): string {
-  return `flota-provision --port /dev/ttyUSB0 --file ${provisioningName(productId)}`
+/** Whether a board runs MicroPython, by what the farm calls it. */
+export function runsMicroPython(board: string): boolean {
+  return board.startsWith('micropython:')
+}
+
+/**
+ * The command that writes the file into a real board over its cable; into one
+ * with MicroPython, whatever it takes to be updated besides.
+ */
+export function cableCommand(productId: string, board: string): string {
+  const [port, how] = runsMicroPython(board) ? ['/dev/ttyACM0', '--micropython '] : ['/dev/ttyUSB0', '']
+  return `bin/flota-provision --port ${port} ${how}--file ${provisioningName(productId)}`
 }
 
 /**

@@ -85,6 +85,18 @@ export class ProjectFiles {
     this.project = { ...this.project, fqbn: now }
   }
 
+  /** Takes files that the server changed. @returns those of them that are open */
+  async replaced(project: Project): Promise<string[]> {
+    this.project = project
+    const open = [...this.#files]
+    const changed = open.filter(([path, file]) => project.files.find((f) => f.path === path)?.sha256 !== file.base).map(([path]) => path)
+    for (const path of changed) {
+      if (this.paths.includes(path)) await this.takeTheirs(path)
+      else this.#forget(path)
+    }
+    return changed
+  }
+
   /** Takes settings that were changed elsewhere on this page. */
   changed({ name, unmanaged }: Project) {
     this.project = { ...this.project, name, unmanaged }

@@ -34,7 +34,7 @@ function sort(nodes: Node[]): Node[] {
  * server has the last word; this tells while one types.
  */
 export function pathFault(path: string, taken: readonly string[]): string {
-  if (!path) return 'Type a file name, such as motor.h.'
+  if (!path) return 'Type a file name.'
   if (path.length > 200) return 'A path has at most 200 characters.'
   const names = path.split('/')
   if (names.some((name) => name === '' || name === '.' || name === '..')) return 'This is no path inside the project.'

@@ -1,6 +1,6 @@
 import { isAbsent, sentence } from '$lib/api/error'
 import { boards, ok } from '$lib/api/client'
-import type { BoardEvent, VirtualBoard } from '$lib/api/types'
+import type { BoardEvent, Offer, VirtualBoard } from '$lib/api/types'
 import { on } from '$lib/events/events.svelte'
 import { triggerPin } from './states'
 
@@ -12,8 +12,8 @@ export class DeviceBoard {
   board = $state.raw<VirtualBoard>()
   /** It was deleted here: nothing works as this device any more, though it counts as online for a while. */
   removed = $state(false)
-  /** Whether this installation runs virtual boards. */
-  offered = $state(false)
+  /** What virtual boards this installation runs. */
+  offers = $state.raw<Offer[]>([])
   fault = $state('')
   #device: string
 
@@ -27,13 +27,13 @@ export class DeviceBoard {
 
   async load() {
     try {
-      const { boards: all } = await ok(boards.GET('/boards'))
+      const { boards: all, offers } = await ok(boards.GET('/boards'))
       this.board = all.find((b) => b.device === this.#device)
-      this.offered = true
+      this.offers = offers
       this.fault = ''
     } catch (error) {
       if (!isAbsent(error)) this.fault = sentence(error)
-      else if (!this.board) this.offered = false // one that is known may come back
+      else if (!this.board) this.offers = [] // one that is known may come back
     }
   }
 
@@ -58,7 +58,7 @@ export class DeviceBoard {
     await this.#setPin(pin, { value })
   }
 
-  /** Writes a build to the flash, or the base sketch where none is given, and starts it. */
+  /** Writes a build to the flash, or what new boards have where none is given, and starts it. */
   async flash(build: string | undefined, erase: boolean) {
     this.board = await ok(boards.POST('/boards/{board}/flash', { params: this.#params, body: { build, erase } }))
   }

@@ -11,6 +11,8 @@ const again = 1000 // before what is missing still is asked for once more
 export class Monitor {
   lines = $state.raw<readonly SerialLine[]>([])
   dropped = $state(0)
+  /** Where the cursor stands in the last line; undefined between two lines. */
+  cursor = $state<number>()
   fault = $state('')
   #log = new SerialLog()
   #board: string
@@ -91,5 +93,6 @@ export class Monitor {
     this.#drawing = undefined
     this.lines = this.#log.lines
     this.dropped = this.#log.dropped
+    this.cursor = this.#log.cursor
   }
 }

@@ -1,7 +1,8 @@
 import { boards } from '$lib/api/client'
+import type { Offer } from '$lib/api/types'
 
-/** Whether this installation runs virtual boards. */
-export async function offersBoards(): Promise<boolean> {
+/** The virtual boards that can be made in this installation, the usual one first; none where it runs none. */
+export async function readOffers(): Promise<Offer[]> {
   const answer = await boards.GET('/boards').catch(() => undefined)
-  return answer?.response.ok ?? false
+  return answer?.data?.offers ?? []
 }

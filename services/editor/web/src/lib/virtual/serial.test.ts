@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { mostLines, SerialLog, shown } from './serial'
+import { mostLines, onScreen, SerialLog, shown } from './serial'
 
 const piece = (offset: number, text: string, end = offset + new TextEncoder().encode(text).length) => ({ offset, end, text })
 const texts = (log: SerialLog) => log.lines.map((l) => l.text)
@@ -97,4 +97,16 @@ test.each([
   ['10 %\r20 %\r30 %', '30 %'],
   ['tab\tstays, \x07bell does not', 'tab\tstays, bell does not'],
   ['cut off \x1b[0;3', 'cut off '],
+  ['>>> 1+22\b \b3', '>>> 1+23'],
+  ['>>> ac\bbc\b', '>>> abc'],
+  ['>>> abc\x1b[3D\x1b[K', '>>> '],
+  ['\b\b>>> \x1b[9Cx', '>>> x'],
 ])('%j is shown as %j', (raw, text) => expect(shown(raw)).toBe(text))
+
+test.each([
+  ['>>> ', 4],
+  ['>>> abc\b\b', 5],
+  ['>>> abc\x1b[3D', 4],
+  ['>>> abc\x1b[9D\x1b[2C', 2],
+  ['old\rnew', 3],
+])('the cursor of %j stands at %i', (raw, cursor) => expect(onScreen(raw).cursor).toBe(cursor))

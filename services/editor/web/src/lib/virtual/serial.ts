@@ -36,6 +36,11 @@ export class SerialLog {
     return open ? [...this.#lines, open] : this.#lines.slice()
   }
 
+  /** Where the cursor stands in the line that is written; undefined between two lines. */
+  get cursor(): number | undefined {
+    return this.#open && onScreen(this.#open.text).cursor
+  }
+
   /**
    * Takes what has just come.
    *
@@ -111,14 +116,45 @@ export class SerialLog {
 }
 
 // eslint-disable-next-line no-control-regex
-const escapes = /\x1b(\[[0-?]*[ -/]*[@-~]?|[^[]?)/g
+const sequence = /\x1b(?:\[([0-?]*)[ -/]*([@-~])?|[^[]?)/y
 // eslint-disable-next-line no-control-regex
-const controls = /[\x00-\x08\x0b-\x1f\x7f]/g
+const control = /[\x00-\x08\x0b-\x1f\x7f]/
 
-/** A line as a terminal leaves it: without colours, and after a return to its start only what was written last. */
+/**
+ * A line as a terminal leaves it, and where its cursor stands. It knows what the line editor of a REPL writes: backspaces, the cursor's
+ * moves, erasing to the end; colours are left out. After a return to its start only what is written then is shown.
+ */
+export function onScreen(raw: string): { text: string; cursor: number } {
+  const line: string[] = []
+  let cursor = 0
+  let returned = false
+  for (let i = 0; i < raw.length; ) {
+    const c = raw[i]!
+    if (c === '\x1b') {
+      sequence.lastIndex = i
+      const [all, parameters = '', final] = sequence.exec(raw)!
+      const n = Number(parameters) || 1
+      if (final === 'D') cursor = Math.max(0, cursor - n)
+      else if (final === 'C') cursor = Math.min(line.length, cursor + n)
+      else if (final === 'K' && !Number(parameters)) line.length = Math.min(line.length, cursor)
+      i += all.length
+      continue
+    }
+    i++
+    if (c === '\r') returned = i < raw.length
+    else if (c === '\b') cursor = Math.max(0, cursor - 1)
+    else if (!control.test(c)) {
+      if (returned) line.length = cursor = 0
+      returned = false
+      line[cursor++] = c
+    }
+  }
+  return { text: line.join(''), cursor }
+}
+
+/** A line as a terminal leaves it. */
 export function shown(raw: string): string {
-  const text = raw.replace(escapes, '').replace(/\r+$/, '')
-  return text.slice(text.lastIndexOf('\r') + 1).replace(controls, '')
+  return onScreen(raw).text
 }
 
 const encoder = new TextEncoder()

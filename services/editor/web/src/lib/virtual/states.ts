@@ -1,4 +1,4 @@
-import type { Pin, VirtualBoard } from '$lib/api/types'
+import type { BoardKind, Pin, VirtualBoard } from '$lib/api/types'
 import type { Tone } from '$lib/tone'
 
 const words: Record<VirtualBoard['state'], { label: string; tone: Tone }> = {
@@ -31,8 +31,27 @@ export function resetReason(reset: string | undefined): string {
 
 /** The pin that the trigger button pulls to ground. */
 export const triggerPin = 0
-/** The pin that the LED of the board hangs on. */
-export const ledPin = 2
+
+/** What a kind of board calls what it has. */
+export interface BoardWords {
+  /** The trigger button, and what else says of it what it does. */
+  button: string
+  reset: string
+  /** The pin that the LED hangs on. */
+  led: number
+  /** The program of a board that was given nothing yet. */
+  first: string
+  /** The tool that writes to a real one. */
+  tool: string
+  /** The kind of projects whose builds it runs. */
+  projects: 'arduino' | 'micropython'
+}
+
+/** What boards of this kind call what they have. */
+export function boardWords(kind: BoardKind): BoardWords {
+  if (kind === 'pico') return { button: 'BOOTSEL', reset: 'RUN', led: 25, first: 'base program', tool: 'mpremote', projects: 'micropython' }
+  return { button: 'BOOT', reset: 'EN', led: 2, first: 'base sketch', tool: 'esptool', projects: 'arduino' }
+}
 
 const modes: Record<Pin['mode'], string> = {
   in: 'Input',
