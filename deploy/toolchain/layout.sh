@@ -20,17 +20,20 @@ for needed in "$avr/boards.txt" /usr/bin/avr-gcc /usr/bin/arduino-ctags /usr/bin
   [ -e "$needed" ] || fail "$needed is missing; as root, run: deploy/toolchain/packages.sh"
 done
 micropython=$("$here/micropython.sh")
+mpy_cross=$("$here/mpy-cross.sh")
 
 # The digest of everything that decides what bytes come out of a build.
 inputs() {
   sha256sum <"$cli"
   dpkg-query -W gcc-avr avr-libc binutils-avr arduino-core-avr arduino-ctags g++-12 gcc g++ libc6-dev libmbedtls-dev binutils python3 2>/dev/null || true
   cd "$firmware"
-  find virtual esp32 ${fixture:+fixture} -type f -not -path 'virtual/sketches/*' -not -path 'esp32/test/*' -not -path '*/examples/*' -print0 | sort -z | xargs -0 sha256sum
+  find virtual esp32 pico ${fixture:+fixture} -type f -not -path 'virtual/sketches/*' -not -path 'esp32/test/*' -not -path '*/examples/*' \
+    -not -path 'pico/test/*' -not -path 'pico/arduino/*' -not -name '*.md' -not -name '*.pyc' -print0 | sort -z | xargs -0 sha256sum
   cd "$here"
   sha256sum layout.sh prewarm.txt micropython-boards.txt
   for installed in "$cores"/packages/*/hardware/*/*; do echo "${installed#"$cores"}"; done
   echo "${micropython##*/}"
+  sha256sum <"$mpy_cross"
 }
 digest=$(inputs | sha256sum | cut -d' ' -f1)
 out=$cache/toolchains/${digest:0:16}
@@ -99,7 +102,34 @@ for architecture in $(agent architectures | tr ',' ' '); do
   done
 done
 place "$micropython" micropython
+cp "$mpy_cross" micropython/mpy-cross
 cp "$here/micropython-boards.txt" micropython/boards.txt
+# The update agent: what a compile worker adds to a managed release.
+mkdir -p base micropython/agent/{py,mpy} micropython/pico/{a,flota}
+for module in "$firmware"/pico/flota_*.py; do
+  name=${module##*/}
+  [ "$name" != flota_boot.py ] || continue
+  cp "$module" micropython/agent/py
+  micropython/mpy-cross -s "$name" -o "micropython/agent/mpy/${name%.py}.mpy" "$module" || fail "$name did not compile"
+done
+sed -n 's/^VERSION = "\(.*\)"$/\1/p' "$firmware/pico/flota_agent.py" >micropython/agent/version
+# The first flash of a Pico, as files: the bootloader, and in slot a the base release, with its index.
+cp "$firmware"/pico/{boot,main,flota_boot}.py micropython/pico
+cp -a "$firmware/pico/base/." micropython/pico/a
+cp micropython/agent/mpy/*.mpy micropython/pico/a
+(
+  cd micropython/pico/a
+  find . -type f -printf '%P\n' | LC_ALL=C sort | while read -r file; do
+    printf '%s %s %s\n' "$(sha256sum "$file" | cut -d' ' -f1)" "$(stat -c %s "$file")" "$file"
+  done >"$new/index"
+  mv "$new/index" .index
+)
+echo "a valid" >micropython/pico/flota/slot
+# A Pico without hardware, and its file system as the first flash leaves it.
+cp -a "$firmware/pico/virtual" micropython/virtual
+size=$(awk '$1 == "virtual_pico_w" {print $2}' micropython/boards.txt)
+(cd micropython/virtual && ../micropython image.py "$new/base/flota-virtual-pico.bin" "$size" "$new/micropython/pico") ||
+  fail "the file system of the virtual Pico could not be made"
 # A link to nowhere makes arduino-cli think that a core has changed.
 find user -xtype l -delete
 
@@ -118,7 +148,7 @@ YAML
     { tail -c 2000 own/log >&2; fail "$1 did not compile for the virtual board"; }
 }
 echo "  compiling FlotaOTA for the virtual board …" >&2
-mkdir -p own/sketch base
+mkdir -p own/sketch
 printf 'void setup() {}\nvoid loop() {}\n' >own/sketch/sketch.ino
 own FlotaOTA
 (

@@ -1,11 +1,10 @@
 #!/usr/bin/env bash
 # Unpacks Debian trixie's MicroPython with the libraries it runs on, beside whatever Debian this is, and prints the folder.
 #   deploy/toolchain/micropython.sh
-# apt verifies what it fetches by trixie's archive key; its state is private, so nothing of the machine's own changes.
 set -euo pipefail
+here=$(cd "$(dirname "$0")" && pwd)
+. "$here/trixie.sh"
 cache=${FLOTA_CACHE:-$HOME/.cache/flota}/micropython
-mirror=${FLOTA_DEBIAN_MIRROR:-http://deb.debian.org/debian}
-keyring=/usr/share/keyrings/debian-archive-keyring.gpg
 libraries=(libc6 libffi8 libmbedcrypto16 libmbedtls21 libmbedx509-7)
 arch=$(dpkg --print-architecture)
 
@@ -19,24 +18,14 @@ done
 echo "fetching MicroPython 1.25 from Debian trixie (once; kept in $cache) …" >&2
 work=$(mktemp -d "$cache/.new.XXXXXX")
 trap 'rm -rf "$work"' EXIT
-mkdir -p "$work/state/lists/partial" "$work/cache/archives/partial" "$work/debs" "$work/root"
-: >"$work/status"
-echo "deb [signed-by=$keyring] $mirror trixie main" >"$work/sources.list"
-# apt drops its rights to this user for fetching; a folder under /root would be out of its reach.
-options=(-q -o "APT::Architecture=$arch" -o "Dir::State=$work/state" -o "Dir::State::status=$work/status" -o "Dir::Cache=$work/cache"
-  -o "Dir::Etc::sourcelist=$work/sources.list" -o Dir::Etc::sourceparts=- -o Dir::Etc::preferencesparts=- -o APT::Sandbox::User=root)
-fetch() { apt-get "${options[@]}" update && cd "$work/debs" && apt-get "${options[@]}" download micropython "${libraries[@]}"; }
-fetch >"$work/log" 2>&1 || {
-  sed 's/^/  /' "$work/log" >&2
-  echo "flota: MicroPython could not be fetched from $mirror: is it reachable (FLOTA_DEBIAN_MIRROR names another), and does $keyring hold trixie's key?" >&2
-  exit 1
-}
-version=$(dpkg-deb -f "$work"/debs/micropython_*.deb Version)
+trixie_get deb download micropython "${libraries[@]}"
+mkdir "$work/root"
+version=$(dpkg-deb -f "$work"/get/micropython_*.deb Version)
 case $version in
   1.25.*) ;;
   *) echo "flota: Debian trixie has MicroPython $version now, not 1.25" >&2; exit 1 ;;
 esac
-for deb in "$work"/debs/*.deb; do dpkg-deb -x "$deb" "$work/root"; done
+for deb in "$work"/get/*.deb; do dpkg-deb -x "$deb" "$work/root"; done
 
 # The launcher finds its own folder, so that it also works where a sandbox mounts it.
 mkdir "$work/out"

@@ -7,6 +7,7 @@ packages=(
   util-linux tar findutils                         # what runs inside it
   gcc-avr avr-libc arduino-core-avr arduino-ctags  # the AVR boards
   g++ libmbedtls-dev binutils python3              # the virtual board; Python tools of the cores
+  make xz-utils                                    # builds mpy-cross
   debian-archive-keyring                           # verifies what micropython.sh fetches
 )
 missing=()

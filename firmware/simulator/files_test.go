@@ -165,8 +165,8 @@ func TestIndexRefused(t *testing.T) {
 		slot   int64
 		reason deviceproto.Reason
 	}{
-		"it fits":         {good, anIndex, 6 * 4096, ""},
-		"too large":       {good, anIndex, 6*4096 - 1, deviceproto.ReasonTooLarge},
+		"it fits":         {good, anIndex, 7 * 4096, ""},
+		"too large":       {good, anIndex, 7*4096 - 1, deviceproto.ReasonTooLarge},
 		"not an index":    {[]byte("hello\n"), anIndex, 1 << 20, deviceproto.ReasonFormat},
 		"an app":          {good, func(*deviceproto.Statement) {}, 1 << 20, deviceproto.ReasonTooLarge},
 		"the index alone": {bytes.Repeat([]byte("x"), 5000), anIndex, 4096, deviceproto.ReasonTooLarge},

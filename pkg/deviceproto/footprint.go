@@ -9,32 +9,40 @@ import (
 const block = 4096
 
 // Footprint is how many bytes of flash files take at most in a folder of a LittleFS
-// (github.com/littlefs-project/littlefs, DESIGN.md) with blocks of 4096 bytes: a file
-// has blocks of its own, which begin with pointers to those before; a folder pairs of
-// blocks for the names, which may be half full, and for the smallest files.
+// (github.com/littlefs-project/littlefs, DESIGN.md) with blocks of 4096 bytes, as its
+// statvfs counts them, by which a board measures. A file has blocks of its own, which
+// begin with pointers to those before. A folder has pairs of blocks for names and the
+// smallest files, each at least filled to perPair; statvfs counts its first pair twice.
 func Footprint(files []Part) int64 {
-	names := map[string]int64{".": 0} // bytes that a folder's entries take
+	entries := map[string]int64{".": 0} // bytes that a folder's entries take
 	blocks := int64(0)
 	for _, f := range files {
-		blocks += fileBlocks(f.Size)
-		for name := path.Clean(f.Path); name != "."; {
+		inline := f.Size
+		if f.Size > maxInline {
+			inline = 0
+			blocks += fileBlocks(f.Size)
+		}
+		for name := path.Clean(f.Path); name != "."; inline = 0 {
 			folder := path.Dir(name)
-			_, known := names[folder]
-			names[folder] += entry + int64(len(path.Base(name)))
+			_, known := entries[folder]
+			entries[folder] += entry + int64(len(path.Base(name))) + inline
 			if known {
 				break
 			}
 			name = folder
 		}
 	}
-	for _, bytes := range names {
-		blocks += 2 * (1 + bytes/(block/4))
+	for _, bytes := range entries {
+		blocks += 4 + 2*(bytes/perPair)
 	}
 	return blocks * block
 }
 
-// entry is what a folder notes of a file besides its name, in bytes.
-const entry = 24
+const (
+	entry     = 24   // bytes that a folder notes of a file besides its name
+	maxInline = 512  // bytes of a file that lies among the names
+	perPair   = 1280 // bytes of entries in a pair of blocks, after splits
+)
 
 // fileBlocks is how many blocks a file has: block n begins with a pointer for each
 // time that 2 divides n, and one more.

@@ -78,7 +78,9 @@ const (
 	Partitions Role = "partitions"
 	OTAData    Role = "otadata" // what a first flash writes to otadata, so that the first slot starts
 	Hex        Role = "hex"
-	Bundle     Role = "bundle" // a MicroPython project: a tar with manifest.json
+	Bundle     Role = "bundle" // a MicroPython release for people: a tar with manifest.json
+	Index      Role = "index"  // what a device installs over the air: the list of a MicroPython release's files
+	BoardFile  Role = "file"   // one of them; its name is its path on the board
 	Other      Role = "other"
 )
 
@@ -95,8 +97,8 @@ type Output struct {
 	Offset uint64
 }
 
-// Agent is what FlotaOTA is and costs in a firmware: bytes of flash, and of RAM
-// for its variables, that it adds.
+// Agent is what the update agent is and costs in a firmware: bytes of flash, and of
+// RAM for its variables, that it adds; of MicroPython its files' bytes, and 0.
 type Agent struct {
 	Version    string
 	Flash, RAM int64

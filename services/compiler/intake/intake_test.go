@@ -144,18 +144,24 @@ func TestLimits(t *testing.T) {
 }
 
 func TestMicroPython(t *testing.T) {
-	files, main, err := intake.MicroPython(tree("main.py", "lib/a.py", "www/index.html", "cert.der"), "")
-	if err != nil || main != "main.py" || len(files) != 4 {
-		t.Error(names(files), main, err)
+	files, err := intake.MicroPython(tree("main.py", "package.json", "package.lock.json", "lib/a.py", "lib/package.json", "www/index.html", "boot.py", "cert.der"), "")
+	if err != nil || names(files) != "boot.py cert.der lib/a.py lib/package.json main.py www/index.html" {
+		t.Error(names(files), err)
 	}
 	for _, c := range []struct{ files, main, field string }{
 		{"app.py", "", "main"},
 		{"main.py", "other.py", "main"},
 		{"main.py notes.txt", "notes.txt", "main"},
+		{"lib/main.py", "", "main"},
+		{"app.py main.py", "app.py", "main"},
 		{"main.py manifest.json", "", "manifest.json"},
+		{"main.py index", "", "index"},
+		{"main.py flota_agent.py", "", "flota_agent.py"},
+		{"main.py Flota_x/a.txt", "", "Flota_x/a.txt"},
+		{"main.py " + strings.Repeat("d23456789/", 13) + "a.py", "", strings.Repeat("d23456789/", 13) + "a.py"},
 		{"main.py ../x.py", "", "../x.py"},
 	} {
-		_, _, err := intake.MicroPython(tree(strings.Fields(c.files)...), c.main)
+		_, err := intake.MicroPython(tree(strings.Fields(c.files)...), c.main)
 		if f := fault.As(err); f == nil || f.Field != c.field {
 			t.Errorf("%v: %v", c, err)
 		}

@@ -1,18 +1,12 @@
 // Package micropython checks MicroPython projects with MicroPython's own
-// compiler, in the sandbox, and makes bundles of them.
+// compiler, in the sandbox, and makes releases of them: an index and the files
+// that it names, with the update agent among them.
 package micropython
 
 import (
-	"bufio"
 	"context"
-	_ "embed"
-	"encoding/json"
 	"fmt"
-	"io"
 	"os"
-	"path"
-	"path/filepath"
-	"strings"
 	"time"
 
 	"github.com/flota/flota/pkg/sandbox"
@@ -20,13 +14,6 @@ import (
 	"github.com/flota/flota/services/compiler/intake"
 	"github.com/flota/flota/services/compiler/toolchain"
 )
-
-//go:embed check.py
-var check []byte
-
-const recipe = `tar -xf - || exit 121
-exec /toolchain/micropython/micropython -X heapsize=64M check.py <names
-`
 
 // PlatformID is the platform of every board here.
 const PlatformID = "micropython:py"
@@ -40,47 +27,45 @@ type Config struct {
 	Limits sandbox.Limits
 }
 
-// DefaultLimits are ample for a check of the largest project.
+// DefaultLimits are ample for the largest project.
 func DefaultLimits() sandbox.Limits {
 	return sandbox.Limits{
 		Wall: time.Minute, CPU: 10 * time.Second, Memory: 256 << 20, Processes: 16,
-		FileSize: 16 << 20, Disk: 64 << 20, Output: 1 << 20,
+		FileSize: 16 << 20, Disk: 64 << 20, Output: 32 << 20,
 	}
 }
 
-// Executor checks projects and bundles them; it is safe for concurrent use.
+// Executor checks projects and makes releases of them; it is safe for concurrent use.
 type Executor struct {
 	cfg       Config
 	box       *sandbox.Sandbox
 	platforms []compiler.Platform
+	boards    map[string]board // by FQBN
+	agent     *agent           // nil where the toolchain has none
+	reserved  int64            // bytes of a board's file system that no slot can have
 }
 
 // New reads which boards the toolchain offers.
 func New(cfg Config, box *sandbox.Sandbox) (*Executor, error) {
-	boards, err := readBoards(filepath.Join(cfg.Toolchain.Dir, "micropython/boards.txt"))
+	offered, boards, err := readBoards(cfg.Toolchain.Dir)
 	if err != nil {
 		return nil, err
 	}
-	cfg.Limits = cfg.Limits.Or(DefaultLimits())
-	return &Executor{cfg: cfg, box: box, platforms: []compiler.Platform{{
-		ID: PlatformID, Version: cfg.Toolchain.MicroPython, Name: "MicroPython", Toolchain: cfg.Toolchain.With(string(check)), Boards: boards,
-	}}}, nil
-}
-
-// readBoards reads lines of "<board> <name>".
-func readBoards(file string) ([]compiler.Board, error) {
-	text, err := os.ReadFile(file)
+	agent, err := readAgent(cfg.Toolchain.Dir)
 	if err != nil {
-		return nil, fmt.Errorf("read the MicroPython boards: %w", err)
+		return nil, fmt.Errorf("read the update agent for MicroPython: %w", err)
 	}
-	var boards []compiler.Board
-	for line := range strings.Lines(string(text)) {
-		id, name, ok := strings.Cut(strings.TrimSpace(line), " ")
-		if ok && !strings.HasPrefix(id, "#") {
-			boards = append(boards, compiler.Board{FQBN: PlatformID + ":" + id, Name: strings.TrimSpace(name), Kind: compiler.MicroPython})
-		}
+	reserved, err := reserved(cfg.Toolchain.Dir)
+	if err != nil {
+		return nil, fmt.Errorf("read the first flash for MicroPython: %w", err)
 	}
-	return boards, nil
+	cfg.Limits = cfg.Limits.Or(DefaultLimits())
+	return &Executor{
+		cfg: cfg, box: box, boards: boards, agent: agent, reserved: reserved,
+		platforms: []compiler.Platform{{
+			ID: PlatformID, Version: cfg.Toolchain.MicroPython, Name: "MicroPython", Toolchain: cfg.Toolchain.With(recipe), Boards: offered,
+		}},
+	}, nil
 }
 
 // Platforms implements compiler.Executor.
@@ -88,110 +73,99 @@ func (e *Executor) Platforms(context.Context) ([]compiler.Platform, error) { ret
 
 // Execute implements compiler.Executor.
 func (e *Executor) Execute(ctx context.Context, job compiler.Job, log compiler.Log) (*compiler.Result, error) {
-	files, main, err := intake.MicroPython(job.Files, job.Main)
+	files, err := intake.MicroPython(job.Files, job.Main)
 	if err != nil {
 		return nil, err
 	}
-	board, fqbn, err := compiler.Resolve(e.platforms, job.FQBN)
+	offered, fqbn, err := compiler.Resolve(e.platforms, job.FQBN)
 	if err != nil {
 		return nil, err
 	}
+	board := e.boards[offered.FQBN]
 	start := time.Now()
-	limits := job.Limits.Or(e.cfg.Limits)
 	log.Phase(compiler.Compile)
-	log.Line(compiler.Farm, fmt.Sprintf("Checking %d files for %s (%s)", len(files), board.Name, fqbn))
-	said, exit, err := e.check(ctx, files, limits)
+	log.Line(compiler.Farm, fmt.Sprintf("Checking %d files for %s (%s)", len(files), offered.Name, fqbn))
+	got, err := e.check(ctx, files, board.architecture, job.Limits.Or(e.cfg.Limits))
 	if err != nil {
 		return nil, err
 	}
-	result := &compiler.Result{Toolchain: e.platforms[0].Toolchain, Diagnostics: said.diagnostics}
+	result := &compiler.Result{Toolchain: e.platforms[0].Toolchain, Diagnostics: got.diagnostics}
 	defer func() { result.Times = []compiler.PhaseTime{{Phase: compiler.Compile, Took: time.Since(start)}} }()
-	for _, d := range said.diagnostics {
+	for _, d := range got.diagnostics {
 		log.Line(compiler.Stderr, fmt.Sprintf("%s:%d: %s: %s", d.File, d.Line, d.Severity, d.Message))
 	}
 	switch {
-	case exit.Exceeded != "":
+	case got.exit.Exceeded != "":
 		result.Outcome = compiler.Exceeded
-		result.Message = fmt.Sprintf("The check needed more than its limit (%s) and was stopped.", exit.Exceeded)
-	case said.failed() != "":
-		result.Outcome, result.Message = compiler.Failed, said.failed()
-	case !said.done && (exit.Status == 126 || exit.Status == 127 || exit.Status == 121):
-		return nil, fmt.Errorf("MicroPython did not run (status %d): %s", exit.Status, exit.Stderr)
-	case !said.done:
-		result.Outcome, result.Message = compiler.Failed, fmt.Sprintf("MicroPython's compiler broke down over these files (status %d).", exit.Status)
+		result.Message = fmt.Sprintf("The check needed more than its limit (%s) and was stopped.", got.exit.Exceeded)
+	case got.exit.Status == 121 || got.exit.Status == 126 || got.exit.Status == 127:
+		return nil, fmt.Errorf("mpy-cross did not run (status %d): %s", got.exit.Status, got.exit.Stderr)
+	case got.exit.Status != 0:
+		result.Outcome, result.Message = compiler.Failed, fmt.Sprintf("MicroPython's compiler broke down over these files (status %d).", got.exit.Status)
+	case got.failed() != "":
+		result.Outcome, result.Message = compiler.Failed, got.failed()
 	default:
-		if err := e.bundle(result, files, main); err != nil {
+		if fqbn != offered.FQBN { // the one option, the other value
+			files = compile(files, got.modules)
+		}
+		if err := e.release(result, files, board, job.Unmanaged, log); err != nil {
 			return nil, err
 		}
-		result.Outcome = compiler.Succeeded
-		log.Line(compiler.Farm, fmt.Sprintf("Bundle: %d files, %d bytes.", len(files), result.Outputs[0].Size))
-		return result, nil
 	}
-	log.Line(compiler.Farm, result.Message)
+	if result.Message != "" {
+		log.Line(compiler.Farm, result.Message)
+	}
 	return result, nil
 }
 
-// verdict is what check.py said.
-type verdict struct {
-	diagnostics []compiler.Diagnostic
-	done        bool
-}
-
-// failed returns the first error as a sentence, "" if there is none.
-func (v verdict) failed() string {
-	for _, d := range v.diagnostics {
-		if d.Severity == compiler.Error {
-			return fmt.Sprintf("%s:%d: %s", d.File, d.Line, d.Message)
-		}
+// release makes the release, unless it does not fit the board: that is a result, too.
+func (e *Executor) release(result *compiler.Result, files []compiler.File, board board, unmanaged bool, log compiler.Log) (err error) {
+	room := board.fileSystem
+	if managed := e.manage(result, board, unmanaged, log); managed {
+		files = append(files, e.agent.files...)
+		room = max(0, (room-e.reserved)/2)
 	}
-	return ""
-}
-
-func (e *Executor) check(ctx context.Context, files []compiler.File, limits sandbox.Limits) (v verdict, exit sandbox.Exit, err error) {
-	var names strings.Builder
-	in := []compiler.File{{Path: "check.py", Data: check}, {Path: "names"}}
-	for _, f := range files {
-		if path.Ext(f.Path) == ".py" {
-			names.WriteString(f.Path + "\n")
-			in = append(in, compiler.File{Path: "source/" + f.Path, Data: f.Data})
-		}
+	r, err := newRelease(files)
+	if err != nil {
+		return err
 	}
-	in[1].Data = []byte(names.String())
-	exit, err = e.box.Run(ctx, sandbox.Task{
-		Script: recipe,
-		Input:  func(w io.Writer) error { return intake.WriteTar(w, in) },
-		Output: v.read,
-		Limits: limits,
-	})
-	return v, exit, err
-}
-
-// unchecked are refusals that are right for the interpreter on this machine and
-// wrong for a board: inline assembler of another processor.
-const unchecked = "invalid micropython decorator"
-
-func (v *verdict) read(r io.Reader) error {
-	for lines := bufio.NewScanner(r); lines.Scan(); {
-		var said struct {
-			File    string
-			Line    int
-			Message string
-			Done    bool
-		}
-		if err := json.Unmarshal(lines.Bytes(), &said); err != nil {
-			return fmt.Errorf("MicroPython said %.100q: %w", lines.Text(), err)
-		}
-		switch {
-		case said.Done:
-			v.done = true
-		case strings.Contains(said.Message, unchecked):
-			v.diagnostics = append(v.diagnostics, compiler.Diagnostic{
-				File: said.File, Line: said.Line, Severity: compiler.Warning,
-				Message: "from here on this file is not checked: only the board knows its assembler",
-			})
-		default:
-			v.diagnostics = append(v.diagnostics, compiler.Diagnostic{File: said.File, Line: said.Line, Severity: compiler.Error, Message: said.Message})
-		}
+	result.Memory = compiler.Memory{FlashUsed: r.footprint(), FlashMax: room}
+	log.Line(compiler.Farm, fmt.Sprintf("Release: %d files, which take at most %d of %d bytes.", len(r.files), result.Memory.FlashUsed, room))
+	if result.Memory.FlashUsed > room {
+		result.Outcome, result.Message = compiler.Failed, tooLarge(result, board)
+		return nil
 	}
+	if result.Dir, err = os.MkdirTemp(e.cfg.Work, "build-"); err != nil {
+		return err
+	}
+	if result.Outputs, err = r.store(result.Dir); err != nil {
+		_ = result.Discard()
+		return err
+	}
+	result.Outcome = compiler.Succeeded
 	return nil
+}
+
+// manage says whether the agent belongs into the release, and tells of it.
+func (e *Executor) manage(result *compiler.Result, board board, unmanaged bool, log compiler.Log) bool {
+	switch {
+	case e.agent == nil || !board.agent:
+		return false
+	case unmanaged:
+		log.Line(compiler.Farm, "Warning: this project does without the update agent. A board gets it by cable, and cannot be updated over the air.")
+		return false
+	}
+	log.Line(compiler.Farm, fmt.Sprintf("%s is added: %d files, %d bytes", e.agent.version, len(e.agent.files), e.agent.size))
+	result.Agent = &compiler.Agent{Version: e.agent.version, Flash: e.agent.size}
+	return true
+}
+
+// tooLarge is the sentence for a release that a board has no room for.
+func tooLarge(result *compiler.Result, board board) string {
+	m := result.Memory
+	if result.Agent == nil {
+		return fmt.Sprintf("The release takes %d bytes of flash, each file in whole blocks of 4096, and the board's file system has %d.", m.FlashUsed, m.FlashMax)
+	}
+	return fmt.Sprintf("The release takes %d bytes of flash, each file in whole blocks of 4096, and the board has room for %d: "+
+		"half of its %d, less what always stays there, since the next release is written beside the one that runs.", m.FlashUsed, m.FlashMax, board.fileSystem)
 }

@@ -36,7 +36,8 @@ var (
 	roles = map[compiler.Role]compilerv1.Role{
 		compiler.App: compilerv1.Role_ROLE_APP, compiler.ELF: compilerv1.Role_ROLE_ELF, compiler.Map: compilerv1.Role_ROLE_MAP,
 		compiler.Bootloader: compilerv1.Role_ROLE_BOOTLOADER, compiler.Partitions: compilerv1.Role_ROLE_PARTITIONS,
-		compiler.OTAData: compilerv1.Role_ROLE_OTADATA, compiler.Hex: compilerv1.Role_ROLE_HEX, compiler.Bundle: compilerv1.Role_ROLE_BUNDLE, compiler.Other: compilerv1.Role_ROLE_OTHER,
+		compiler.OTAData: compilerv1.Role_ROLE_OTADATA, compiler.Hex: compilerv1.Role_ROLE_HEX, compiler.Bundle: compilerv1.Role_ROLE_BUNDLE,
+		compiler.Index: compilerv1.Role_ROLE_INDEX, compiler.BoardFile: compilerv1.Role_ROLE_FILE, compiler.Other: compilerv1.Role_ROLE_OTHER,
 	}
 )
 

@@ -205,14 +205,14 @@ func TestMicroPythonRelease(t *testing.T) {
 	in.saw(newBytes, "d1")
 	in.eventually("confirmation by a poll alone", func() bool { d := ada.device("d1").Device; return d.State == "confirmed" && d.RunningVersion == "r3" })
 
-	// Three blocks of files, and two folders of two.
+	// One block of a file, the rest among the names of two folders.
 	var releases struct{ Releases []struct{ Size int64 } }
 	ada.must(http.MethodGet, "/releases", nil, &releases)
-	if len(releases.Releases) != 1 || releases.Releases[0].Size != 7*4096 {
+	if len(releases.Releases) != 1 || releases.Releases[0].Size != 9*4096 {
 		t.Errorf("%+v", releases)
 	}
 	status, body := ada.do(http.MethodPost, "/deployments", map[string]any{"device": "d1", "release": made.Release}, nil)
-	if status != http.StatusConflict || body.Field != "release" || !strings.Contains(body.Detail, "28672") {
+	if status != http.StatusConflict || body.Field != "release" || !strings.Contains(body.Detail, "36864") {
 		t.Errorf("%d %+v", status, body)
 	}
 }

@@ -105,7 +105,7 @@ func answerBuild(_ context.Context, q *editorv1.BuildRequest) (*editorv1.BuildRe
 		r.Outputs[1].Sha256 = rest
 	case "unmanaged":
 		r.Agent, r.Unmanaged = nil, true
-	case "python": // three files: one block, one block, and none
+	case "python": // three files, one of a block
 		r.Kind, r.Fqbn = compilerv1.Kind_KIND_MICROPYTHON, "micropython:py:rpi_pico_w:format=mpy"
 		r.Outputs = []*compilerv1.Output{
 			{Role: compilerv1.Role_ROLE_BUNDLE, Name: "main.bundle.tar", Size: 90000, Sha256: oldBytes},
