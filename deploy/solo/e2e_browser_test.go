@@ -31,7 +31,7 @@ func TestInABrowser(t *testing.T) {
 		"FLOTA_E2E_URL=" + s.URL, "FLOTA_E2E_SETUP_TOKEN=" + s.SetupToken(), "FLOTA_E2E_CHROMIUM=" + chromium,
 		"FLOTA_E2E_SIMULATOR=" + binary(t, "flota-simulator"), "FLOTA_E2E_BOARDS=yes",
 	}
-	scenarios(t, append(env, "FLOTA_E2E_SHOTS="+shots))
+	scenarios(t, append(env, "FLOTA_E2E_SHOTS="+shots), "e2e/")
 	_, err = s.Stop(within(t, drainTime))
 	require.NoError(t, err)
 
@@ -41,14 +41,15 @@ func TestInABrowser(t *testing.T) {
 	startFresh(t, solotest.SoloOptions{Toolchain: toolchain(t), Data: s.Data(), Env: []string{
 		"FLOTA_LISTEN=" + address, "FLOTA_PUBLIC_URL=" + public, "FLOTA_TLS_MODE=own",
 	}})
-	out := scenarios(t, append(env, "FLOTA_E2E_SHOTS="+shots, "FLOTA_E2E_HOST_URL="+public), "--test-name-pattern=by host name")
+	out := scenarios(t, append(env, "FLOTA_E2E_SHOTS="+shots, "FLOTA_E2E_HOST_URL="+public), "--test-name-pattern=by host name", "e2e/")
 	require.Contains(t, out, "✔ it works by host name")
 }
 
+// scenarios runs node's tests, args being its options and which.
 func scenarios(t *testing.T, env []string, args ...string) string {
 	t.Helper()
-	ctx := within(t, 5*time.Minute)
-	cmd := exec.CommandContext(ctx, "node", append(append([]string{"--test", "--test-reporter=spec"}, args...), "e2e/")...)
+	ctx := within(t, 8*time.Minute)
+	cmd := exec.CommandContext(ctx, "node", append([]string{"--test", "--test-reporter=spec"}, args...)...)
 	cmd.Dir = filepath.Join(solotest.Root(), "services", "editor", "web")
 	cmd.Env = append(append(os.Environ(), "TMPDIR="+t.TempDir()), env...)
 	cmd.WaitDelay = time.Second

@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -321,28 +322,25 @@ func (s *Projects) wanted(ctx context.Context, p *Project, deps *[]Dependency) (
 	if content != nil && json.Unmarshal(content, &all) != nil {
 		return nil, nil, fault.Field("deps", "%s cannot be read; mend it first", PackagesFile)
 	}
-	rows := make([]json.RawMessage, len(*deps))
-	for i, d := range *deps {
-		if rows[i], err = d.MarshalJSON(); err != nil {
-			return nil, nil, err
-		}
-	}
-	if all["deps"], err = json.Marshal(rows); err != nil {
+	if all["deps"], err = json.Marshal(*deps); err != nil {
 		return nil, nil, err
 	}
 	listed, err = written(all)
 	return *deps, listed, err
 }
 
-// written is how the project's JSON files are laid out.
+// written is how the project's JSON files are laid out: a dependency in a line.
 func written(v any) ([]byte, error) {
 	var out bytes.Buffer
 	e := json.NewEncoder(&out)
 	e.SetEscapeHTML(false)
 	e.SetIndent("", "  ")
 	err := e.Encode(v)
-	return out.Bytes(), err
+	return brokenPair.ReplaceAll(out.Bytes(), []byte("[$1, $2]")), err
 }
+
+// brokenPair is a list of two strings in three lines.
+var brokenPair = regexp.MustCompile(`\[\n\s+("(?:[^"\\]|\\.)*"),\n\s+("(?:[^"\\]|\\.)*")\n\s+\]`)
 
 // vendored returns the files of packages by their paths, and the lock's content.
 func vendored(wanted []Dependency, packages []Package) (map[string][]byte, []byte, error) {

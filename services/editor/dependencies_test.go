@@ -131,6 +131,7 @@ func TestResolve(t *testing.T) {
 	}
 	want(t, "states", r.states(), "resolved=true b@1.2:lib/b/__init__.py=kept")
 	want(t, "what went", r.read("lib/a.py"), "none")
+	want(t, "the form", r.read(editor.PackagesFile), "{\n  \"deps\": [\n    [\"b\", \"latest\"]\n  ],\n  \"version\": \"3\"\n}\n")
 	want(t, "the rest stays", strings.Contains(r.read(editor.PackagesFile), `"version": "3"`), true)
 
 	// Changed and removed files are told; only a wish replaces what was changed.

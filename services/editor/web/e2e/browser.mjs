@@ -1,6 +1,7 @@
 // A browser, and what has to be true of every screen in it.
 import assert from 'node:assert/strict'
 import { join } from 'node:path'
+import { test } from 'node:test'
 import { AxeBuilder } from '@axe-core/playwright'
 import { chromium as engine } from 'playwright-core'
 import { chromium, shots } from './settings.mjs'
@@ -86,4 +87,44 @@ export async function logIn({ page }, url, { login, password }) {
   await page.getByLabel('Password').fill(password)
   await page.getByRole('button', { name: 'Log in' }).click()
   await page.getByRole('heading', { name: 'Projects' }).waitFor()
+}
+
+/**
+ * The steps of one story: after a failure, the later ones are not tried.
+ *
+ * @param at what the story has: the page that is pictured where a step fails
+ * @returns what makes a step
+ */
+export function story(at) {
+  let broken = ''
+  return function step(name, action) {
+    test(name, async (t) => {
+      if (broken) return t.skip(`after the failure of: ${broken}`)
+      try {
+        await action()
+      } catch (error) {
+        broken = name
+        await at.page.screenshot({ path: join(shots, 'failure.png') })
+        throw error
+      }
+    })
+  }
+}
+
+/** Claims a fresh installation for its first administrator. */
+export async function claim({ page }, url, token, { login, password }) {
+  await page.goto(`${url}/?setup=${encodeURIComponent(token)}`)
+  await page.getByLabel('Login').fill(login)
+  await page.getByLabel('Password').fill(password)
+  await page.getByLabel('Workspace').fill('Greenhouse')
+  await page.getByRole('button', { name: 'Create account' }).click()
+  await page.getByRole('button', { name: 'Choose an example' }).waitFor()
+}
+
+/** Clicks Compile, and waits until it succeeded or failed. */
+export async function compile(page, state = 'Succeeded') {
+  const shown = page.getByRole('status', { name: 'Build state' })
+  await page.getByRole('button', { name: 'Compile' }).click()
+  await shown.getByText(/Waiting|Compiling|Fetching|Storing|Succeeded|Failed/).waitFor()
+  await shown.getByText(state).waitFor({ timeout: 180_000 })
 }

@@ -4,7 +4,8 @@ import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
-import { launch, logIn, Visitor } from './browser.mjs'
+import { launch, logIn, story, Visitor } from './browser.mjs'
+import { members } from './members.mjs'
 import { boards, folder, hostUrl, setupToken, shots, url } from './settings.mjs'
 import { startDevice } from './simulator.mjs'
 import { openBoard, virtualBoard } from './virtual-board.mjs'
@@ -24,21 +25,8 @@ const at = {
     return visitor
   },
 }
-let broken = ''
 
-/** A step of the one story: after a failure, the later ones are not tried. */
-function step(name, action) {
-  test(name, async (t) => {
-    if (broken) return t.skip(`after the failure of: ${broken}`)
-    try {
-      await action()
-    } catch (error) {
-      broken = name
-      await page.screenshot({ path: join(shots, 'failure.png') })
-      throw error
-    }
-  })
-}
+const step = story(at)
 
 before(async () => {
   browser = await launch()
@@ -218,6 +206,7 @@ step('the product logs in with its label, sees its own project only, and deploys
 })
 
 wifi(step, at, product.id)
+members(step, at)
 if (boards) virtualBoard(step, at)
 else test('virtual boards', { skip: 'FLOTA_E2E_BOARDS is not set' })
 

@@ -7,7 +7,8 @@ const build = (...outputs: Output[]): Pick<Build, 'state' | 'outputs'> => ({ sta
 
 test.each([
   ['a sketch', build(output('elf', 'a.elf'), output('app', 'a.bin')), true],
-  ['a release', build(output('index', 'index')), true],
+  ['a release', { ...build(output('index', 'index')), agent: { version: '1', flash: 1, ram: 0 } }, true],
+  ['a release without agent', build(output('index', 'index')), false],
   ['a hex file', build(output('hex', 'a.hex')), false],
   ['a bundle alone', build(output('bundle', 'a.tar')), false],
   ['a failure', { ...build(output('app', 'a.bin')), state: 'failed' as const }, false],

@@ -1,8 +1,8 @@
 import type { Build, Output } from '$lib/api/types'
 
-/** Whether a device can be updated with a build over the air: it has an image for it, or the index of a MicroPython release. */
-export function deployable({ state, outputs }: Pick<Build, 'state' | 'outputs'>): boolean {
-  return state === 'succeeded' && outputs.some((o) => o.role === 'app' || o.role === 'index')
+/** Whether a device can be updated with a build over the air: it has an image for it, or the index of a MicroPython release with an agent. */
+export function deployable({ state, outputs, agent }: Pick<Build, 'state' | 'outputs' | 'agent'>): boolean {
+  return state === 'succeeded' && outputs.some((o) => o.role === 'app' || (o.role === 'index' && agent))
 }
 
 /** What people download: the files on the board come in the bundle. */
