@@ -94,7 +94,7 @@ def _raw_paste(command):
     if command != 65:  # A
         put("R\x00")
         return DONE
-    put("R\x01" + chr(_WINDOW) + "\x00\x01")
+    _board._write(1, b"R\x01" + bytes((_WINDOW, 0, 1)), 5)  # not as text, which is UTF-8
     source = bytearray()
     left = _WINDOW
     while True:
