@@ -65,6 +65,10 @@ func New(ctx context.Context, parts Parts) (*Boards, error) {
 		return nil, err
 	}
 	for _, b := range all {
+		if !s.offers(b.FQBN) {
+			s.Log.Warn("there are no such boards here any more: it stays as it is", zap.String("board", b.ID), zap.String("fqbn", b.FQBN))
+			continue
+		}
 		if err := s.take(ctx, b); err != nil {
 			return nil, errors.Join(fmt.Errorf("board %s: %w", b.ID, err), s.Close())
 		}
@@ -123,7 +127,7 @@ func (s *Boards) hand(id string) (*hand, error) {
 // State is how a board is now.
 func (s *Boards) State(b *Board) State {
 	h, err := s.hand(b.ID)
-	if err != nil { // it has just gone
+	if err != nil { // it has just gone, or is of a kind that is not here any more
 		return State{Phase: Off, Starts: b.Starts, Reset: b.Reset, Slot: b.Slot}
 	}
 	return h.state()
@@ -140,7 +144,7 @@ func (s *Boards) Create(ctx context.Context, workspace, name, fqbn string) (*Boa
 	if fqbn == "" {
 		fqbn = s.Hardware.Offers()[0].FQBN
 	}
-	if !slices.ContainsFunc(s.Hardware.Offers(), func(o Offer) bool { return o.FQBN == fqbn }) {
+	if !s.offers(fqbn) {
 		return nil, fault.Field("fqbn", "is none of the boards that can be made here")
 	}
 	s.making.Lock()
@@ -167,23 +171,29 @@ func (s *Boards) Create(ctx context.Context, workspace, name, fqbn string) (*Boa
 	return s.Store.Board(ctx, workspace, b.ID)
 }
 
+// offers tells whether such a board can be made here.
+func (s *Boards) offers(fqbn string) bool {
+	return slices.ContainsFunc(s.Hardware.Offers(), func(o Offer) bool { return o.FQBN == fqbn })
+}
+
 // Delete removes a board with everything on it.
 func (s *Boards) Delete(ctx context.Context, b *Board) error {
 	s.making.Lock()
 	defer s.making.Unlock()
-	h, err := s.hand(b.ID)
-	if err != nil {
-		return err
-	}
 	if err := s.Store.Remove(ctx, b.ID); err != nil {
 		return err
 	}
 	s.mu.Lock()
+	h := s.open[b.ID]
 	delete(s.open, b.ID)
 	s.mu.Unlock()
 	// From here on it is gone, whoever asks and whatever fails.
 	ctx = context.WithoutCancel(ctx)
-	err = errors.Join(h.close(), s.forget(ctx, b.ID))
+	var err error
+	if h != nil { // else it is of a kind that is not here any more
+		err = h.close()
+	}
+	err = errors.Join(err, s.forget(ctx, b.ID))
 	if told := s.Audience.Changed(ctx, b, State{Phase: Off}, false); told != nil {
 		s.Log.Debug("nobody was told that a board is gone", zap.Error(told))
 	}

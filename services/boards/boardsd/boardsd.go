@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net/http"
 	"net/netip"
 	"net/url"
@@ -39,7 +40,7 @@ type Config struct {
 	PublicURL      url.URL        `env:"PUBLIC_URL" desc:"where browsers find the installation"`
 	ArtifactURL    url.URL        `env:"ARTIFACT_URL" envDefault:"http://artifact:8080" desc:"the artifact service: what boards find at http://flota, and where builds are fetched"`
 	TrustedProxies []netip.Prefix `env:"TRUSTED_PROXIES" desc:"networks of proxies whose X-Forwarded-For is believed"`
-	Toolchain      string         `env:"TOOLCHAIN" envDefault:"/toolchain" desc:"the toolchain root; of it, only the base sketch is read"`
+	Toolchain      string         `env:"TOOLCHAIN" envDefault:"/toolchain" desc:"the toolchain root; of it, only what new boards are made of is read"`
 	Board          BoardConfig    `envPrefix:"BOARDS_"`
 }
 
@@ -68,8 +69,11 @@ type Deps struct {
 // without.
 var ErrNotHere = errors.New("no virtual boards here")
 
-// fqbn is the board that there is.
-const fqbn = "flota:virtual:esp32"
+// The boards that there are; the second where the toolchain has what it is made of.
+const (
+	esp32 = "flota:virtual:esp32"
+	pico  = "micropython:py:virtual_pico_w"
+)
 
 // Run runs the service until ctx ends, and drains.
 func Run(ctx context.Context, cfg Config, deps Deps) error {
@@ -77,7 +81,7 @@ func Run(ctx context.Context, cfg Config, deps Deps) error {
 		return err
 	}
 	data := cmp.Or(cfg.Board.Data, "boards")
-	base, err := baseSketch(cmp.Or(cfg.Board.Base, filepath.Join(cfg.Toolchain, "base", strings.ReplaceAll(fqbn, ":", "-")+".bin")))
+	base, err := baseSketch(cmp.Or(cfg.Board.Base, filepath.Join(cfg.Toolchain, "base", strings.ReplaceAll(esp32, ":", "-")+".bin")))
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrNotHere, err)
 	}
@@ -96,8 +100,18 @@ func Run(ctx context.Context, cfg Config, deps Deps) error {
 	if err != nil {
 		return fmt.Errorf("FLOTA_BOARDS_ALLOW: %w", err)
 	}
+	offers := []boards.Offer{{FQBN: esp32, Name: "Virtual ESP32"}}
+	micropython, err := virtual.OpenPico(filepath.Join(cfg.Toolchain, "micropython"), filepath.Join(cfg.Toolchain, "base/flota-virtual-pico.bin"))
+	switch {
+	case err == nil:
+		offers = append(offers, boards.Offer{FQBN: pico, Name: "Virtual Pico W"})
+	case errors.Is(err, fs.ErrNotExist):
+		deps.Log.Info("no virtual Picos: the toolchain has nothing to make them of", zap.Error(err))
+	default:
+		return fmt.Errorf("what virtual Picos are made of: %w", err)
+	}
 	shop, err := virtual.New(virtual.Options{
-		Dir: filepath.Join(data, "boards"), Base: map[string][]byte{fqbn: base}, Offers: []boards.Offer{{FQBN: fqbn, Name: "Virtual ESP32"}},
+		Dir: filepath.Join(data, "boards"), Base: map[string][]byte{esp32: base}, Pico: micropython, Offers: offers,
 		Memory: cfg.Board.MemoryMiB << 20, CPU: float64(cfg.Board.CPUPercent) / 100, Box: box, Network: net.Serve, Log: deps.Log,
 	})
 	if err != nil {

@@ -23,22 +23,16 @@ import (
 
 // Defines values for BoardSlot.
 const (
-	A    BoardSlot = "a"
 	App0 BoardSlot = "app0"
 	App1 BoardSlot = "app1"
-	B    BoardSlot = "b"
 )
 
 // Valid indicates whether the value is a known member of the BoardSlot enum.
 func (e BoardSlot) Valid() bool {
 	switch e {
-	case A:
-		return true
 	case App0:
 		return true
 	case App1:
-		return true
-	case B:
 		return true
 	default:
 		return false
@@ -160,7 +154,7 @@ type Board struct {
 	// Reset Why the last time
 	Reset *string `json:"reset,omitempty"`
 
-	// Slot app0 and app1 of an ESP32, a and b of a Pico.
+	// Slot Of an ESP32; which one a Pico runs is the affair of its files.
 	Slot *BoardSlot `json:"slot,omitempty"`
 
 	// Starts How often it started since it was made.
@@ -170,7 +164,7 @@ type Board struct {
 	State BoardState `json:"state"`
 }
 
-// BoardSlot app0 and app1 of an ESP32, a and b of a Pico.
+// BoardSlot Of an ESP32; which one a Pico runs is the affair of its files.
 type BoardSlot string
 
 // BoardState waiting = there is no image that starts
@@ -1371,44 +1365,44 @@ func (sh *strictHandler) WriteSerial(ctx echo.Context, board BoardID) error {
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"zFl7b9s4Ev8qA94BbXFq7KTZXtfB4rBp071i+wja7vWPblHQ0sjiRiK55CiKEeS7H4aU/IjpOG1yh/3L",
-	"skgO5/Gbpy5FbhprNGryYnIprHSyQUIX/h0b6YpXL/hRaTERVlIlMqFlg2IiprwqMuHwz1Y5LMSEXIuZ",
-	"8HmFjeRDNLe80ZNTeiaurq54s7dGewz0T52Z1tjwY240oSZ+lNbWKpekjB7ZuOMff3ijeW1J++8OSzER",
-	"fxstBRjFVT8a6IYbC/S5U5bJiYn4VEmCDjVB54ye7Qne0p9biBw04YxFRypymjuUhMVXGTgsjWv4SRSS",
-	"8DGpBkV2XVi++FzlyPvXWfhYIcQ1IOZGEXTSg3XmXHllNBYg/RFgY2kOUyyNw70U/fLPqU5oOROqSL4+",
-	"U7rYpbkg/q+88SoTjcyThKL9EwtW6aAtRdj4nUZSms/0RKRzch5oOFO0OX3dIoRDj7Sp00/VHKhCqKUn",
-	"6A2Cum3AlFAq13TS4SivlB29P/n5xZuTvabYExPd1nVCsb42iSuktWOQugBp7T7TlRpOPpw+OchAhvfT",
-	"8BJOVW72+uvF5HM4JzL+2ecfkYmp+JK6laSLTrh+779NB6Yk1AyUsAkL8ErnOCCnkcUqQpQmnKHraVIC",
-	"gZ1UpPQMfmKdOQTlQRtQjZz1kOx5WQphypI9vdWauWUVIdr42BNLyHS1Ghs+Myx77PTY7SE5sLlQQQ+k",
-	"bNXrltTN9A/MiaVbgnVDQqtyMwHXag9vVO7M6Zwqo49AkQePTskarHHEkkt4f3L6Gh4+J1c/fg6oCx+g",
-	"ZJ2ZOdlkEBZexK3elAQBg49WbYzePjkIfOcmadx3ZYluM6xsdeFv9tXBJ9fV8NI4sGhsnYog18zTm6Q3",
-	"UGAgpXR22w05GlOE2wd9KKZkWmKVtHXd2v6hMB2v2K5hVyjypK5020yjsjYBfS7rFlNL14TpaWSRs+Fc",
-	"Up5lDlrX3fuXz+HHwx/+CX0OOoLcFMFXPMlpjRkUSFLV/KZc0/O11NHrJpEf+HhyqVRYF+nMEZZAEpSy",
-	"rSmZGFgR6LeGUPa21qf1S4rqNLfxxeUOEMXzizuyKP0Wvcd0tynmImAvYnUGv8fMLYfMqTzM1Dnq38Wm",
-	"xqdDDm/kxWvUM6rEZP/gWUJTuby27XD849MbU/nK3qeHiZ0zZ1q7ngR3HWnkxau499lmOjzD+W1onOF8",
-	"66X74/GNtx5kolG6/7O/KyPv4sSjO4/eu7LzIMlCp0q1xvS6Ga30vjPudrf6De6eRLkWWtgV/wKJFFKX",
-	"mjrcVE5n3Jm38jbguHbf8uQCX2u6jrbvTZv1oN7kj8kqXZpNN/qPctTKGsLJGKOoMh6hU1SZlqCSrmA/",
-	"OwKUeRUTXNgMtTpDkHoOhgsEIBMyokNPXOP02ZEZDfEnxgzxsjbUE2CGz9FF9xb7rChjUUurxEQ82Rvv",
-	"PWFZJVXB0KP+zORSzGJxxzAIDcCrQkzEa+XpeCC71kAcjMc3NA+bTUMiTty+YI2tQaJkrVWjKF24NaxE",
-	"1tfC2tDIOVTyfEvFZrhQ8KkCVxLkUsMUQ70HXLhlgXTr2cpGc25wPpjkVvLEmuTqRu+/htmFcaPIC3bT",
-	"sFyX4HgOXFvsxXgastc2Dhc2XunkMuHbppFu3ufBhUIfeDhfQ/oRyAGe4BFjNcfqWe22QvIAMoEda3wC",
-	"ds9D9Xm80uUi47CY3wFyQ8F33bgqryL3R4HbYEgwGoJ+oQtVeo0lgWnTOX+o/66FoG8JgIFE2pLrLf7V",
-	"hhfuf5NKbuFkm/B5E5qcu2PnZ9DY9WGOA2FoCaK+y1r6irWuCB6yGabSI/gzpLzKIITP/l3fG3AwXGkv",
-	"HmXgO0V5hQUYHUcLfWwbXYbfq2j7GmNXto63F+H9Em9rGj7cRM0vjOkgAp6jm1PFLV3g/nv1xPVLKgD/",
-	"grSFrfH/3vDs7EF5d5Bqdaz1OX1yuWU0jL2uvmwacBRAcn1U9i00t4Wbl0z4fqPNtFXb24gl4m8RXtBJ",
-	"v2WU1VWmxp6S1EVwEk/GydlKQuoJTo2pUergGd8RZv4PaPvkFBHq+4g0IWWjt2RMzdGjsQ4bQwiF4aRk",
-	"QILDIWsdQecUYSjB2GoPPNvCtuQzqFGe92lsUKysjcYs6DsOTaLXJ/BqlfajS6v01R1AmyUHwDa0+dvH",
-	"v428UE3biMnhs5CJ4p/xZtkTnKJN+MQHpNPFJXf3B4c1So9fm0SBdSzzMzbKPsiS0IE3sXhr/CTUE+g9",
-	"A3kh09PxmJuahVj72U3jiqUqxj/+sEMZ61l52+TiNv6SSBofkO4N28pDx9cHLGtQ2rZ0BFZpGPMa45Wc",
-	"ms3QwbQlMhoeHr9793F9dspvPpy8Xs5OH2VR21jATzDeAmrT9eO0ew7Cp0z4foOwzCk55QhTxEFPJ285",
-	"Qrz/7W2vqSPIWwKSZ73fB4FBdnIOSoc3jSqKGlltXSWJKwAuWzi0xLDABS5HBZjK/Gx1Vml0rNvFMEzP",
-	"RN7S7vFtL8eXv2rkfmH0dxeISYytDqjujrPNxCmLgnE+dNRxcMKAcGhrmWMB0/mid5EEXegSqFI+powH",
-	"HjQS90GcR/IqmHsP3pq+Eizj3jCwNOym0zb0FLQsqLLr8B9kvqsL7Pg61yv2rwKdRYkJlVxoS1FMr1IV",
-	"4M29Bc2yNiQfL8CVLAYyMAyFYD6jucNd+WaRjohxw9YRyi9IH+KOe52goN5SXpqy5Oi2glrkLkWTh5kJ",
-	"zVG2/IqqND093DYNSX7ue1eutMnTOYU4SHhBWf9lbIHxtQ9kt7iRiewec/d89dtvM/34iBd0FFj1cQ4h",
-	"HYI2BL99fPn4Wfg3uP19TUjCt9Cnh/CrOo5XrijFGcI9iEMl0yBHkov4NUxHO8FDLBQZl8Eo2u1f4eRP",
-	"j+LA5J7TLlfduALQ+8i7gyU3pvvfMhO5wb7fUXytx5k4QHNhAMGO/cDDtA3zHo4J/efp781ni0l8tFDr",
-	"ajERI2nVEDjO97m//W8AAAD//w==",
+	"zFl7b9s4Ev8qA90BbXFq7KTZXtdGcdi0aa/YPoK2e/2jWxS0NLK4kUgtObJiBPnuhyEpP+k4TXKH/SuO",
+	"xMfMb37z1GWS6brRChXZZHSZNMKIGgmN++9EC5O/eck/pUpGSSOoTNJEiRqTUTLht0maGPyzlQbzZESm",
+	"xTSxWYm14E00b3ihJSPVNLm6uuLFttHKojv/zOhJhTX/zLQiVMQ/RdNUMhMktRo0fsU//rBa8bvl2X83",
+	"WCSj5G+DpQID/9YO+nPdjTnazMiGj0tGyZdSEHSoCDqj1fQg4SVh30Jlh4TRDRqSXtLMoCDMvwsnYaFN",
+	"zb+SXBA+Jlljkm4qyxfPZIa8fl2EzyWCfwfE0kiCTlhojJ5JK7XCHIQdA9YNzWGChTZ4EDu/+HOiIiin",
+	"icyjj8+lyvch59T/lRdepUktsuhB3v6RF41UDi1JWNu9RpKK94RDhDFi7s4wOm8z+r5DCYMWaRvTL+Uc",
+	"qESohCUIBkHV1qALKKSpO2FwkJWyGXw8/eXlu9ODOj9IRqqtqgiwttKRKz4UIBScfjp7cjSGrpRZCVoh",
+	"CDiTmQbTKgvSOiFEUQhp+GpJFgpZoT0I8iSjr8zvYZLyn8PkW+x6EsZ747oA/9Yd6IJQMWPcIszBSpVh",
+	"T6Fa5KtUkYpwiiacSREqdkKSVFN4znIbZAWUBlmLaeBmkGUpvC4KdvlWKZaWsUJs/M9wWESnq9Ug8ZX5",
+	"GUgUSBy42Yu5gCAwKl11v+XpevIHZsTaLVm7pWEjMz3y1nknM6PP5lRqNXaWsWikqKDRhlhzAR9Pz97C",
+	"wxdkqscvAFXuzdkYPTWiTsG9eOmXWl0QODI+WrUt2ubJkZM701HjfigKNNvxZacv/7DT9s65DsMrbaBB",
+	"3VSxULJhnmCSYCAnQAx09t8tPWqdu9t7PCSfpFtiSNqqapvwI9cdv2m6mj0hz6JYqbaeeLC2CT0TVYux",
+	"VxvKhDNSL1m/L6rPMhmtY/fx1Qv4+finf0JIRmPIdO58xZKYVJhCjiRkxU+KNZw3ckjAJpIoeHv0VSGx",
+	"yuMpxL0CQVCItqJohmAg0O6MpextrY3jS5KquLT+weUeEvn9iztSr/0O3H3e21ZzEbkXQTuF330KF30K",
+	"lRamcobq92Qb8UmfzGtx8RbVlMpkdHj0LIJUJjaWHQ9/fnptTl9Z+/Q4snJqdNusZ8N9W2px8cavfbad",
+	"F89xfpMzznG+89LD4fDaW4/SpJYq/HO4LzXvk8SimXnvXVl5FBWhk4VcE3rdjI2wttPmZrfaLemeeL0W",
+	"KOyLf+6IGFOXSB1vg9Npc24bcRNybNy33Lng1xrW3vbBtGkg9bZ8fKxUhd52o/9IQ62owO30MYpKbRE6",
+	"SaVuCUphcvazMaDISp/g3GKo5DmCUHPQXCAAaZcRDVri8iZkRxbUxR8fM5JXlaZwAAs8Q+PdOzlkoHSD",
+	"SjQyGSVPDoYHT1hXQaUz9CDsGV0mU1/lMQ1cJ/AmT0bJW2nppD92rZM4Gg6v6SK2u4dInLh55ep7hEjt",
+	"WslaUrxwqxlExmthbajFHEox21GxaS4UbKzSFQSZUDBBV+8BF26pO7q1bGUuSgtprDPJjfTxNcnVtd6/",
+	"wdmFcb3KC3HjtFzX4GQOXFsc+HjqstcuCRc2Xmnp0sS2dS3MPOTBBaAPLMzWmD4G0dMTLKKv5hie1bbL",
+	"JQ8g7cRptI3Q7oWrPk9W2l1kHubzO1CuL/g2jctthZN+7KR1hgStwOELnavSKywIdBvP+X39txGCfiQA",
+	"uiPillzv9a+2vPDwhyC5gZNt0+eda3Luzp1fQGEXwhwHwtCsMd5FJSx3d8yRh2yGibAI9hwpK1Nw4TM8",
+	"C70BB8OV9uJRCraTlJWYg1Z+xhBi2+DS/b3ytq/Qd2XrfHvpni/5tobw8TZrXjOnnQo4QzOnkls6J/1t",
+	"ceL6JRaAXyPtEGv4vzc8O7sD7w5arc63vsZ3LpcM+vnX1bdtAw4cSTZnZj9y5q5w84oPvt9oM2nl7jZi",
+	"yfgbhBc0wu6YaXWlrjCcJFTunMSSNmK6kpDCgROtKxTKecYtwsz/gW1fjCRCdR+RxqVstA1pXXH0qBuD",
+	"tSaEXHNS0iDAYJ+1xtAZSehKMLbaA8u2aFqyKVQoZiGN9cCKSitMHd5+aOK9PsLXRio7uGykuroDadPo",
+	"JLhxbf7uOXAtLmTd1sno+JnLRP6f4XbZ45yijfjEJ6SzxSV39weDFQqL3+tIgXUisnM2yiGIgtCA1b54",
+	"q+3I1RNo3TRvodPT4ZCbmoVah+l144olFMOff9oDxnpW3jW5uIm/RJLGJ6R747a00PH1jssKpGpaGkMj",
+	"FQz7mSgZOZ2igUlLpBU8PPnw4TNnzX6kmgI/+XT61j10M9VHqUcbc3gOwx2k1l0Yp91zED7jg+83CIuM",
+	"olMON0XscTp9zxHi42/vA1JjyFoCEufB753CIDoxB6nck1rmeYUMW1cK4gqAyxYOLT4scIHLUQEmIjtf",
+	"nVVq5ev2pJ+qp0nW0v7xbdDj2181cr/U6tYFYpRjqwOqu/NsO3GKPGee9x21H5wwIQw2lcgwh8l80bsI",
+	"Ch8fqJTWp4wHFhQS90GcR7LSmfsA3utQCRZ+rRtYanbTSet6CloWVOkm/Xud7+oCez7TBWD/KtRZlJhQ",
+	"igVaknx6FTIHq+8taBaVJvF4Qa5oMZCCZio482nFHe7KN4t4RPQLdo5QXiN98ivudYKCakd5qYuCo9sK",
+	"a5G7FEUWpto1R+nyc6pU9PR41zQk+t3vQ7HSJk/m5OIg4QWl4cvYguNrH8hucCMfsn/MHeQKy28y/fiM",
+	"FzR2olo/hxAGQWmC3z6/evzM/de7/X1NSNxH0afH8Ks88VeugGI04QH4oZKukSPJhf8apryd4CHmkrRJ",
+	"YeDt9i+38/kjPzC557TLVTeuEPQ+8m5vya3p/o/MRK6x7y2Kr/U44wdoxg0g2LEfWJi0bt7DMSF8p75t",
+	"PltM4r2FWlMlo2QgGtkHjtkh97f/DQAA//8=",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

@@ -15,6 +15,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/flota/flota/firmware/chip"
 	"github.com/flota/flota/pkg/deviceproto"
 	"github.com/flota/flota/pkg/fault"
 	"github.com/flota/flota/pkg/sandbox"
@@ -35,14 +36,17 @@ type Pico struct {
 }
 
 // OpenPico reads what there is at dir and image. Error: something is missing.
-func OpenPico(dir, image string) (*Pico, error) {
-	p := &Pico{Dir: dir}
-	var err error
+func OpenPico(dir, image string) (_ *Pico, err error) {
+	p := &Pico{}
+	if p.Dir, err = filepath.Abs(dir); err != nil {
+		return nil, err
+	}
+	dir = p.Dir
 	if p.Image, err = os.ReadFile(image); err != nil {
 		return nil, err
 	}
-	if len(p.Image) == 0 || len(p.Image)%4096 != 0 {
-		return nil, fmt.Errorf("%s is no image of a flash", image)
+	if err := chip.CheckPicoImage(p.Image); err != nil {
+		return nil, fmt.Errorf("%s: %w", image, err)
 	}
 	if _, err := os.Stat(filepath.Join(dir, "virtual", "rom.py")); err != nil {
 		return nil, err
@@ -192,4 +196,33 @@ func release(files []boards.File) ([]boards.File, error) {
 		}
 	}
 	return append(below("a", files), boards.File{Path: "flota/slot", Data: []byte("a valid\n")}), nil
+}
+
+// flashPico writes files to the board, which is without power meanwhile.
+func (m *machine) flashPico(ctx context.Context, f boards.Firmware, erase bool) (err error) {
+	files := m.pico.first
+	if f.Files != nil {
+		if files, err = release(f.Files); err != nil {
+			return err
+		}
+	}
+	on := m.board.State().Phase != chip.PhaseOff
+	if err := m.board.PowerOff(ctx); err != nil {
+		return err
+	}
+	if on {
+		defer func() { err = errors.Join(err, m.board.PowerOn(context.WithoutCancel(ctx))) }()
+	}
+	flash := m.pico.Image
+	if !erase {
+		if flash, err = m.board.ReadFlash(ctx, 0, chip.PicoFlashSize); err != nil {
+			return err
+		}
+	}
+	if !erase || f.Files != nil { // else the image is what is wanted
+		if flash, err = m.pico.write(ctx, m.shop.Box, flash, files); err != nil {
+			return err
+		}
+	}
+	return m.board.Flash(ctx, chip.Segment{Data: flash})
 }

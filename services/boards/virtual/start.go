@@ -23,37 +23,44 @@ const (
 )
 
 const (
-	processes  = 64
-	stack      = 1 << 20 // of a thread
-	scratch    = 1 << 20 // /tmp
-	netFolder  = 64 << 10
-	overlooked = 250 * time.Millisecond // how often the size of the storage is looked at
+	processes = 64
+	// A Pico has one program, and what starts it.
+	picoProcesses = 8
+	picoMemory    = 32 << 20
+	picoBaud      = 921600  // its port is its own USB
+	stack         = 1 << 20 // of a thread
+	scratch       = 1 << 20 // /tmp
+	netFolder     = 64 << 10
+	overlooked    = 250 * time.Millisecond // how often the size of the storage is looked at
 )
 
 // start is the chip's way to start a sketch: in the sandbox. Of its folder it sees
-// everything and can change four things, none of which it can put anything else in the
-// place of: the flash, the memory that outlives deep sleep, the storage and the files.
-// Its sockets are in memory, beside the way out.
+// everything and can change what its storage is, none of which it can put anything else in
+// the place of: the flash, the memory that outlives deep sleep, and an ESP32's storage and
+// files. Its sockets are in memory, beside the way out.
 func (m *machine) start(_ context.Context, e chip.Exec) (chip.Process, error) {
-	if _, err := settle(m.dir); err != nil {
+	if _, err := settle(m.dir, m.storage); err != nil {
 		return nil, err
 	}
 	mounts := []sandbox.Mount{{From: m.dir, To: inside}}
-	for _, name := range writable {
+	if m.pico != nil {
+		mounts = append(mounts, sandbox.Mount{From: m.pico.Dir, To: micropython})
+	}
+	for _, name := range m.storage {
 		mounts = append(mounts, sandbox.Mount{From: filepath.Join(m.dir, name), To: inside + "/" + name, Writable: true})
 	}
 	mounts = append(mounts, sandbox.Mount{To: socketDir, Size: netFolder}, sandbox.Mount{From: m.socket, To: wayOut})
 	// The chip's context is about starting only: what runs ends by Kill.
 	ctx, kill := context.WithCancel(context.Background())
+	limits := m.limits
+	limits.Disk = scratch
 	process, err := m.shop.Box.Start(ctx, sandbox.Program{
-		Executable: e.Program,
-		Env:        append([]string{"BOARD_DIR=" + inside, "PATH=/usr/bin:/bin"}, e.Env...),
-		Files:      []*os.File{e.Stdin, e.Serial, e.Serial, e.Control},
-		Mounts:     mounts,
-		Limits: sandbox.Limits{
-			Memory: m.shop.Memory, Processes: processes, FileSize: chip.FlashSize, Disk: scratch,
-		},
-		Stack: stack, CPU: m.shop.CPU,
+		Executable: e.Program, Args: e.Args,
+		Env:    append([]string{"BOARD_DIR=" + inside, "PATH=/usr/bin:/bin"}, e.Env...),
+		Files:  []*os.File{e.Stdin, e.Serial, e.Serial, e.Control},
+		Mounts: mounts,
+		Limits: limits,
+		Stack:  stack, CPU: m.shop.CPU,
 	})
 	if err != nil {
 		kill()
@@ -81,9 +88,9 @@ func (r *running) Wait() chip.Exit {
 	r.kill()
 	m := r.machine
 	if oom {
-		m.say("out of memory: a board has %d MiB", m.shop.Memory>>20)
+		m.say("out of memory: a board has %d MiB", m.limits.Memory>>20)
 	}
-	if removed, err := settle(m.dir); err != nil {
+	if removed, err := settle(m.dir, m.storage); err != nil {
 		m.log.Warn("a board's storage", zap.Error(err))
 	} else if removed > 0 {
 		m.say("storage full: %d files were removed", removed)

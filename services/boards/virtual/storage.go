@@ -10,8 +10,11 @@ import (
 	"syscall"
 )
 
-// writable is what a sketch can change of its board's folder.
-var writable = []string{"flash.bin", "rtc.bin", "nvs", "fs"}
+// What a program can change of its board's folder.
+var (
+	ofESP32 = []string{"flash.bin", "rtc.bin", "nvs", "fs"}
+	ofPico  = []string{"flash.bin", "rtc.bin"}
+)
 
 // What a board's storage holds, in bytes and in files and folders together. A chip's
 // is smaller; what it would refuse is the sketch's own affair.
@@ -29,13 +32,13 @@ type quota struct {
 // ended: files and folders that can be read, nothing else, and no more of them than there
 // is room for. It reports how many files had to go. Everything is done below the
 // folder by descriptors (os.Root): no link, whoever planted it, leads anywhere else.
-func settle(dir string) (removed int, err error) {
+func settle(dir string, storage []string) (removed int, err error) {
 	root, err := os.OpenRoot(dir)
 	if err != nil {
 		return 0, err
 	}
 	defer func() { _ = root.Close() }()
-	for _, name := range writable {
+	for _, name := range storage {
 		_, isFolder := quotas[name]
 		info, err := root.Lstat(name)
 		if err == nil && (isFolder && !info.IsDir() || !isFolder && !info.Mode().IsRegular()) {

@@ -31,10 +31,12 @@ import (
 type Options struct {
 	// Dir holds a folder for each board, named after it. Nobody else has it open.
 	Dir string
-	// Base is the base sketch's image, by FQBN; Offers are those in their order.
+	// Base is the base sketch's image, by FQBN, of the boards that are an ESP32; Pico is what
+	// the others run, nil where there are none. Offers are all of them in their order.
 	Base   map[string][]byte
+	Pico   *Pico
 	Offers []boards.Offer
-	// Memory of a board, in bytes; CPU is its share of one processor.
+	// Memory of a board, in bytes, which is more than a Pico's gets; CPU is its share of one processor.
 	Memory int64
 	CPU    float64
 	Box    *sandbox.Sandbox
@@ -86,9 +88,9 @@ func (w *Workshop) Make(_ context.Context, id, fqbn string) (mac string, err err
 	if fuses, err := chip.ReadFuses(dir); err == nil {
 		return fuses.MAC, nil
 	}
-	base := w.Base[fqbn]
-	if base == nil {
-		return "", fault.New(fault.Precondition, "there is no base sketch for %s", fqbn)
+	fuses, first, err := w.first(fqbn)
+	if err != nil {
+		return "", err
 	}
 	// Aside, and in its place when it is whole.
 	if err := os.RemoveAll(dir); err != nil {
@@ -98,15 +100,26 @@ func (w *Workshop) Make(_ context.Context, id, fqbn string) (mac string, err err
 	if err := os.RemoveAll(aside); err != nil {
 		return "", err
 	}
-	if err := chip.Create(aside, chip.Fuses{}, chip.FirstFlash(base)...); err != nil {
+	if err := chip.Create(aside, fuses, first...); err != nil {
 		return "", errors.Join(err, os.RemoveAll(aside))
 	}
 	// For the sketch, which is another user where we are root.
 	if err := errors.Join(os.Chmod(aside, 0o755), os.Chmod(filepath.Join(aside, "efuse.json"), 0o644), os.Rename(aside, dir)); err != nil {
 		return "", err
 	}
-	fuses, err := chip.ReadFuses(dir)
+	fuses, err = chip.ReadFuses(dir)
 	return fuses.MAC, err
+}
+
+// first is what a new board is born with, and what is on it.
+func (w *Workshop) first(fqbn string) (chip.Fuses, []chip.Segment, error) {
+	switch base := w.Base[fqbn]; {
+	case boards.KindOf(fqbn) == boards.Pico && w.Pico != nil:
+		return chip.Fuses{Chip: chip.RP2040}, []chip.Segment{{Data: w.Pico.Image}}, nil
+	case base != nil:
+		return chip.Fuses{}, chip.FirstFlash(base), nil
+	}
+	return chip.Fuses{}, nil, fault.New(fault.Precondition, "there is nothing to flash on a %s", fqbn)
 }
 
 // Remove implements boards.Hardware.
@@ -133,9 +146,20 @@ func (w *Workshop) Keep(ids []string) error {
 
 // Open implements boards.Hardware.
 func (w *Workshop) Open(ctx context.Context, id, fqbn string, serial func([]byte), changed func()) (boards.Machine, error) {
-	m := &machine{shop: w, dir: w.dir(id), base: w.Base[fqbn], changed: changed, log: w.Log.With(zap.String("board", id))}
+	m := &machine{
+		shop: w, dir: w.dir(id), base: w.Base[fqbn], storage: ofESP32, limits: sandbox.Limits{Memory: w.Memory, Processes: processes, FileSize: chip.FlashSize},
+		changed: changed, log: w.Log.With(zap.String("board", id)),
+	}
+	c := chip.Config{Dir: m.dir, Network: chip.NetworkProxy, Start: m.start, Event: m.event, Serial: &m.port}
+	if boards.KindOf(fqbn) == boards.Pico {
+		if w.Pico == nil {
+			return nil, fault.New(fault.Precondition, "there is no MicroPython for a %s", fqbn)
+		}
+		m.pico, m.storage, m.limits = w.Pico, ofPico, sandbox.Limits{Memory: min(w.Memory, picoMemory), Processes: picoProcesses, FileSize: chip.PicoFlashSize}
+		c.MicroPython, c.MicroPythonAt, c.Baud = w.Pico.Dir, micropython, picoBaud
+	}
 	m.port.out = serial
-	if _, err := settle(m.dir); err != nil { // the service may have been killed
+	if _, err := settle(m.dir, m.storage); err != nil { // the service may have been killed
 		return nil, err
 	}
 	m.socket = filepath.Join(w.sockets, strconv.FormatInt(w.next.Add(1), 36))
@@ -148,10 +172,7 @@ func (w *Workshop) Open(ctx context.Context, id, fqbn string, serial func([]byte
 		way.Close()
 		return nil, err
 	}
-	m.board, err = chip.Open(chip.Config{
-		Dir: m.dir, Network: chip.NetworkProxy, Start: m.start, Event: m.event, Serial: &m.port,
-	})
-	if err != nil {
+	if m.board, err = chip.Open(c); err != nil {
 		way.Close()
 		return nil, err
 	}
@@ -169,7 +190,10 @@ func (w *Workshop) Open(ctx context.Context, id, fqbn string, serial func([]byte
 type machine struct {
 	shop       *Workshop
 	dir        string
-	base       []byte
+	base       []byte // of an ESP32
+	pico       *Pico  // nil: an ESP32
+	storage    []string
+	limits     sandbox.Limits
 	socket     string
 	board      *chip.Board
 	port       port
@@ -241,6 +265,10 @@ func (m *machine) Write(ctx context.Context, data []byte) error {
 
 // Flash implements boards.Machine.
 func (m *machine) Flash(ctx context.Context, f boards.Firmware, erase bool) error {
+	defer m.changed()
+	if m.pico != nil {
+		return m.trouble(m.flashPico(ctx, f, erase))
+	}
 	image := f.App
 	if image == nil {
 		image = m.base
@@ -248,7 +276,6 @@ func (m *machine) Flash(ctx context.Context, f boards.Firmware, erase bool) erro
 	if _, _, err := chip.ParseImage(image); err != nil {
 		return &fault.Error{Code: fault.Precondition, Field: "build", Message: "the build's image does not start on this board: " + err.Error()}
 	}
-	defer m.changed()
 	if erase {
 		if err := m.board.Erase(ctx); err != nil {
 			return m.trouble(err)
@@ -271,7 +298,11 @@ func (m *machine) Provision(ctx context.Context, p deviceproto.Provision) error 
 	end := m.port.listen(ctx, m.board.WriteSerial)
 	defer end.Close()
 	// The chip paces what is sent to it itself.
-	talk := provision.New(end, provision.Options{Pace: time.Millisecond})
+	o := provision.Options{Pace: time.Millisecond}
+	if m.pico == nil {
+		o.Nudge = -1
+	}
+	talk := provision.New(end, o)
 	_, err := talk.Hello(ctx)
 	if err == nil {
 		err = talk.Provision(ctx, p)
@@ -281,7 +312,7 @@ func (m *machine) Provision(ctx context.Context, p deviceproto.Provision) error 
 		return nil
 	case errors.Is(err, provision.ErrNoAnswer):
 		return fault.Wrap(err, fault.Precondition,
-			"the board does not answer on its serial port, where only the base sketch and one that was given nothing yet listen; flash the base sketch")
+			"the board does not answer on its serial port, where only the first flash and what was given nothing yet listen; write the first flash again")
 	case errors.Is(err, provision.ErrGone):
 		return fault.Wrap(err, fault.Unavailable, "the board's serial port went away meanwhile")
 	case f != nil && f.Code != fault.Internal:
@@ -293,8 +324,8 @@ func (m *machine) Provision(ctx context.Context, p deviceproto.Provision) error 
 // trouble says what went wrong with the chip.
 func (m *machine) trouble(err error) error {
 	switch {
-	case err == nil:
-		return nil
+	case err == nil || fault.As(err) != nil:
+		return err
 	case errors.Is(err, chip.ErrClosed):
 		return fault.Wrap(err, fault.Unavailable, "the board is being put away")
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, os.ErrDeadlineExceeded):

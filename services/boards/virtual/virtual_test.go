@@ -97,13 +97,18 @@ var ids = [...]string{"00000000000000000001", "00000000000000000002"}
 
 func (b *bench) board(id string) *board {
 	b.t.Helper()
+	return b.boardOf(id, fqbn)
+}
+
+func (b *bench) boardOf(id, fqbn string) *board {
+	b.t.Helper()
 	if _, err := b.shop.Make(b.t.Context(), id, fqbn); err != nil {
 		b.t.Fatal(err)
 	}
-	return b.open(id)
+	return b.open(id, fqbn)
 }
 
-func (b *bench) open(id string) *board {
+func (b *bench) open(id, fqbn string) *board {
 	b.t.Helper()
 	one := &board{bench: b, dir: filepath.Join(b.dir, "boards", id)}
 	m, err := b.shop.Open(b.t.Context(), id, fqbn, func(data []byte) {
