@@ -25,6 +25,7 @@ import (
 	"github.com/flota/flota/pkg/sandbox"
 	"github.com/flota/flota/services/boards"
 	"github.com/flota/flota/services/boards/virtual"
+	"github.com/flota/flota/services/boards/virtualtest"
 )
 
 const (
@@ -510,8 +511,9 @@ func TestUnprivileged(t *testing.T) {
 	if err := errors.Join(err, copied.Close(), os.Chown(dir, somebody, somebody)); err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.Command(dir+"/virtual.test", "-test.run", "^(TestWhatASketchSees|TestPlantedLinks|TestQuota|TestNeighbours|TestBombs|TestWayOut)$")
-	cmd.Dir, cmd.Env = dir, []string{"PATH=/usr/bin:/bin", "HOME=" + dir, "TMPDIR=" + dir}
+	cmd := exec.Command(dir+"/virtual.test", "-test.run", "^(TestWhatASketchSees|TestPlantedLinks|TestQuota|TestNeighbours|TestBombs|TestWayOut|TestPicoAttacks|TestFlashPico)$")
+	micropython, _ := virtualtest.Pico(t)
+	cmd.Dir, cmd.Env = dir, []string{"PATH=/usr/bin:/bin", "HOME=" + dir, "TMPDIR=" + dir, "FLOTA_TEST_PICO=" + filepath.Dir(micropython)}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: somebody, Gid: somebody}}
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Errorf("%v\n%s", err, out)
