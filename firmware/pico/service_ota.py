@@ -27,8 +27,9 @@ _FILL_MS = const(20000)  # for a buffer's worth of an upload
 _SEND_MS = const(20000)  # for an answer
 _CLOSE_MS = const(2000)  # for the client to hang up
 _DRAIN_MS = const(10000)  # for what a refused client is still sending
-_SYNC = const(65536)  # bytes of an upload that a power cut can cost
+_SYNC = const(32768)  # bytes of an upload that a power cut can cost
 _NAME = const(128)  # bytes of a path
+_FIELD = const(256)  # bytes of a form's field that is no file
 _DEPTH = const(4)  # segments of a path
 _PARTS = const(3)  # uploads that were cut and wait to go on
 _FILES = const(32)  # files of one form
@@ -351,6 +352,10 @@ class Connection:
         except OSError:
             raise Gone
 
+    async def send_chunk(self, text):
+        data = text.encode()
+        await self.send(b"%x\r\n%s\r\n" % (len(data), data))
+
     async def begin(self, status, kind, size=None, extra=""):
         self.patience(_SEND_MS)
         self.answered = True
@@ -550,8 +555,8 @@ class Form:
         value = bytearray()
 
         def write(data):
-            if len(value) + len(data) > _NAME:
-                raise Refusal(400, "form", "A field is longer than %d bytes." % _NAME)
+            if len(value) + len(data) > _FIELD:
+                raise Refusal(400, "form", "A field is longer than %d bytes." % _FIELD)
             value.extend(data)
 
         more = await self.content(write)
@@ -855,13 +860,18 @@ class OTAUpdateService:
         }
 
     async def _list(self, c):
-        await c.begin(200, _JSON)
+        await c.begin(200, _JSON, extra="Transfer-Encoding: chunked\r\n")
         text = '{"files":['
+        first = True
         for name, size in _walk(_root()):
-            c.patience(_SEND_MS)
-            await c.send(text + json.dumps({"name": name, "size": size}))
-            text = ","
-        await c.send('{"files":[]}' if text != "," else "]}")
+            text += ("" if first else ",") + json.dumps({"name": name, "size": size})
+            first = False
+            if len(text) > _BODY:
+                c.patience(_SEND_MS)
+                await c.send_chunk(text)
+                text = ""
+        await c.send_chunk(text + "]}")
+        await c.send("0\r\n\r\n")
 
     async def _download(self, c, name):
         path = _root() + name

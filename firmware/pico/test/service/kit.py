@@ -18,6 +18,8 @@ import time
 HERE = pathlib.Path(__file__).resolve().parent
 PICO = HERE.parent.parent
 MODULES = ("service_ota.py", "manager_wifi.py")
+MICROPYTHON = os.environ.get("MICROPYTHON") or subprocess.check_output(
+    [PICO.parent.parent / "deploy/toolchain/micropython.sh"], text=True).strip() + "/micropython"
 PATIENCE = 60  # seconds for anything
 USER, PASSWORD = "admin", "a good password"
 
@@ -61,6 +63,17 @@ class Reply:
         for line in lines[1:]:
             name, _, value = line.partition(":")
             self.headers[name.lower()] = value.strip()
+        if self.headers.get("transfer-encoding") == "chunked":
+            self.whole, chunks, self.body = False, self.body, b""
+            while b"\r\n" in chunks and not self.whole:
+                size, _, chunks = chunks.partition(b"\r\n")
+                size = int(size, 16)
+                self.whole = not size
+                self.body, chunks = self.body + chunks[:size], chunks[size + 2:]
+        elif "content-length" in self.headers:
+            self.whole = len(self.body) >= int(self.headers["content-length"])
+        else:
+            self.whole = False
 
     @property
     def json(self):
@@ -98,9 +111,8 @@ class Board:
 
     def start(self, *options, serving=True):
         """Switches it on; waits until it serves."""
-        interpreter = os.environ["MICROPYTHON"]
         self.process = subprocess.Popen(
-            [interpreter, "-X", "heapsize=512K", str(HERE / "board.py"), str(self.image),
+            [MICROPYTHON, "-X", "heapsize=512K", str(HERE / "board.py"), str(self.image),
              str(self.blocks), str(self.root), *options],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         self.lines = queue.Queue()
@@ -257,14 +269,13 @@ def receive(s):
 
 
 def whole(got):
-    """The answer, if all of it is there by its Content-Length."""
+    """The answer, if all of it is there."""
     if b"\r\n\r\n" not in got:
         return None
     reply = Reply(got)
     if reply.status == 100:
         return whole(got.partition(b"\r\n\r\n")[2])
-    length = reply.headers.get("content-length")
-    return reply if length is not None and len(reply.body) >= int(length) else None
+    return reply if reply.whole else None
 
 
 def form(*parts, boundary="xYzBoundary"):
@@ -278,4 +289,4 @@ def form(*parts, boundary="xYzBoundary"):
 
 
 __all__ = ["Board", "Reply", "form", "exchange", "receive", "noise", "sha256", "http", "PATIENCE",
-           "PICO", "HERE", "USER", "PASSWORD", "MODULES", "free_port"]
+           "PICO", "HERE", "USER", "PASSWORD", "MODULES", "MICROPYTHON", "free_port"]
