@@ -229,22 +229,24 @@ func (w *work) check(ctx context.Context) {
 	}
 	histories := map[string][]fleetapi.HistoryEntry{}
 	for _, r := range w.reports.acknowledged() {
-		if _, known := histories[r.device]; !known {
+		// What fleet was killed over comes to it once more, after a while.
+		for !told(histories[r.device], r) {
 			_, histories[r.device], err = admin.Device(ctx, r.device)
-			require.NoError(w.t, err)
+			require.NoError(w.t, err, "the report %s of deployment %d by %s was acknowledged", r.State, r.Deployment, r.device)
+			pause(ctx)
 		}
-		history := histories[r.device]
-		if len(history) >= 50 { // the oldest are forgotten
-			continue
-		}
-		require.True(w.t, slices.ContainsFunc(history, func(h fleetapi.HistoryEntry) bool {
-			return h.Deployment == r.Deployment && h.State == string(r.State)
-		}), "the report %s of deployment %d by %s was acknowledged", r.State, r.Deployment, r.device)
 	}
 	require.NotEmpty(w.t, w.builds)
 	require.NotEmpty(w.t, w.deployments)
 	w.t.Logf("acknowledged and there: %d saves, %d builds, %d products, %d deployments, %d reports",
 		w.saves, len(w.builds), len(w.products), len(w.deployments), len(w.reports.acknowledged()))
+}
+
+// told tells whether a report is in a device's history, of which the oldest are forgotten.
+func told(history []fleetapi.HistoryEntry, r acknowledged) bool {
+	return len(history) >= 50 || slices.ContainsFunc(history, func(h fleetapi.HistoryEntry) bool {
+		return h.Deployment == r.Deployment && h.State == string(r.State)
+	})
 }
 
 // reports are those that were acknowledged.

@@ -56,10 +56,9 @@ func (s *server) named(t *testing.T, scheme, caFile string) *solotest.Client {
 // freeAddress is one that nobody listens on, where the port must be known before.
 func freeAddress(t *testing.T) string {
 	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	address, err := solotest.FreeAddress()
 	require.NoError(t, err)
-	defer ln.Close()
-	return ln.Addr().String()
+	return address
 }
 
 // A browser's session in cookies alone, at every service.

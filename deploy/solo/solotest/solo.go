@@ -3,7 +3,9 @@ package solotest
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"net/url"
@@ -46,9 +48,16 @@ func StartSolo(ctx context.Context, o SoloOptions) (*Solo, error) {
 
 // Start starts it again on the same data, at the same addresses.
 func (s *Solo) Start(ctx context.Context) error {
-	listen, devices := "127.0.0.1:0", "127.0.0.1:0"
+	var listen, devices string
 	if s.URL != "" {
 		listen, devices = s.address(s.URL), s.address(s.DeviceURL)
+	} else {
+		var err, err2 error
+		listen, err = FreeAddress()
+		devices, err2 = FreeAddress()
+		if err := errors.Join(err, err2); err != nil {
+			return err
+		}
 	}
 	slots := []string{"FLOTA_SLOTS=-1"}
 	if s.options.Toolchain != "" {
@@ -72,6 +81,19 @@ func (s *Solo) Start(ctx context.Context) error {
 	}
 	s.Process, s.Ready = process, solo.Ready{}
 	return json.Unmarshal([]byte(line), &s.Ready)
+}
+
+// FreeAddress is one that nobody listens on. Its port is below those that Linux gives to outgoing connections, so that
+// a process which is killed and started again finds it free.
+func FreeAddress() (address string, err error) {
+	for range 100 {
+		address = fmt.Sprintf("127.0.0.1:%d", 20000+rand.IntN(12000))
+		var l net.Listener
+		if l, err = net.Listen("tcp", address); err == nil {
+			return address, l.Close()
+		}
+	}
+	return "", err
 }
 
 // address is where a URL's listener is; a name in it stands for this machine.
