@@ -221,6 +221,35 @@ func TestAnOutputThatNeverArrivedIsTrouble(t *testing.T) {
 	}
 }
 
+// A release of MicroPython is an index, the files that it names, and the bundle.
+func TestAReleaseOfFiles(t *testing.T) {
+	k := start(t)
+	k.compiler("worker-1", func(_ context.Context, job bus.Message[*compilerv1.Job], grant *editorv1.ClaimResponse) error {
+		index, bundle, main, module := k.upload("index"), k.upload("bundle"), k.upload("main"), k.upload("module")
+		index.Role, bundle.Role, main.Role, module.Role = compilerv1.Role_ROLE_INDEX, compilerv1.Role_ROLE_BUNDLE, compilerv1.Role_ROLE_FILE, compilerv1.Role_ROLE_FILE
+		main.Name, module.Name = "main.py", "lib/umqtt/simple.py"
+		k.finish(&compilerv1.BuildFinished{
+			Build: job.Body.GetBuild(), Attempt: grant.GetAttempt(), Outcome: compilerv1.Outcome_OUTCOME_SUCCEEDED,
+			Outputs: []*compilerv1.Output{index, main, module, bundle},
+		})
+		return nil
+	})
+	p := k.project("blink")
+	b := k.wait(k.build(p.Id, m{}).Id, "succeeded")
+	if len(b.Outputs) != 4 || b.Outputs[0].Role != httpapi.Index || b.Outputs[2].Role != httpapi.BoardFile || b.Outputs[2].Name != "lib/umqtt/simple.py" {
+		t.Errorf("got %+v", b.Outputs)
+	}
+	var list struct{ Builds []httpapi.Build }
+	if k.owner("GET", "/projects/"+p.Id+"/builds", nil, &list, 200); len(list.Builds[0].Outputs) != 2 {
+		t.Errorf("listed with %+v", list.Builds[0].Outputs)
+	}
+	k.owner("POST", "/builds/"+b.Id+"/outputs/lib%2Fumqtt%2Fsimple.py/link", nil, nil, 201)
+	answer, err := bus.Do(t.Context(), k.fleet, flow.BuildResult, &editorv1.BuildRequest{Workspace: "w1", Build: b.Id})
+	if err != nil || len(answer.GetOutputs()) != 4 || answer.GetOutputs()[0].GetRole() != compilerv1.Role_ROLE_INDEX {
+		t.Errorf("for fleet: %v, %v", answer, err)
+	}
+}
+
 func TestCancel(t *testing.T) {
 	k := start(t)
 	editorConn := k.nats.Connect(flow.Editor)

@@ -177,6 +177,9 @@ func (k *kit) links(_ context.Context, q *artifactv1.LinksRequest) (*artifactv1.
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	down := q.GetDownload()
+	if strings.Contains(down.GetName(), "/") {
+		return nil, fault.Field("name", "must be a file name")
+	}
 	if !k.uploads[down.GetSha256()] {
 		return nil, fault.New(fault.NotFound, "no such blob")
 	}

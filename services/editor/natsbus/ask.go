@@ -2,6 +2,7 @@ package natsbus
 
 import (
 	"context"
+	"path"
 	"strconv"
 	"time"
 
@@ -30,7 +31,9 @@ func (a Artifacts) Upload(ctx context.Context, workspace, build string, attempt 
 func (a Artifacts) Download(ctx context.Context, workspace string, o editor.Output, valid time.Duration) (string, time.Time, error) {
 	answer, err := bus.Do(ctx, a.Conn, flow.Links, &artifactv1.LinksRequest{
 		Workspace: workspace,
-		Want:      &artifactv1.LinksRequest_Download{Download: &artifactv1.Download{Sha256: o.SHA256, Name: o.Name, ValidS: uint32(valid.Seconds())}},
+		Want: &artifactv1.LinksRequest_Download{Download: &artifactv1.Download{
+			Sha256: o.SHA256, Name: path.Base(o.Name), ValidS: uint32(valid.Seconds()), // a file on a board is named by its path
+		}},
 	})
 	return answer.GetUrl(), time.UnixMilli(answer.GetExpiresMs()).UTC(), err
 }

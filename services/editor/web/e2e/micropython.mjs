@@ -244,10 +244,10 @@ async function add(name) {
 
 /** Puts a program in place of the one that is there. */
 async function write(text) {
-  await page.getByRole('button', { name: 'main.py', exact: true }).click()
-  const code = page.locator('.cm-content')
-  await code.getByText('import time').waitFor()
-  await code.click()
+  const main = page.getByRole('button', { name: 'main.py', exact: true })
+  await main.click()
+  await main.and(page.locator('[aria-current=true]')).waitFor()
+  await page.locator('.cm-content').click()
   await page.keyboard.press('Control+a')
   await page.keyboard.press('Delete')
   await page.keyboard.insertText(text)
