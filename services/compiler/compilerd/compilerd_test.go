@@ -275,7 +275,7 @@ func TestBuilds(t *testing.T) {
 	t.Run("a MicroPython project", func(t *testing.T) {
 		grant := &editorv1.ClaimResponse{Kind: compilerv1.Kind_KIND_MICROPYTHON, Fqbn: "micropython:py:rpi_pico_w"}
 		r := f.await(f.ask("python", grant, "main.py", "print('hi')\n"))
-		if r.GetOutcome() != compilerv1.Outcome_OUTCOME_SUCCEEDED || len(r.GetOutputs()) != 1 || r.GetOutputs()[0].GetRole() != compilerv1.Role_ROLE_BUNDLE {
+		if r.GetOutcome() != compilerv1.Outcome_OUTCOME_SUCCEEDED || r.GetAgent() == nil || len(r.GetOutputs()) < 3 || r.GetOutputs()[0].GetRole() != compilerv1.Role_ROLE_INDEX {
 			t.Errorf("%v", r)
 		}
 	})

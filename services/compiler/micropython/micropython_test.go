@@ -163,17 +163,9 @@ func TestSeveralErrors(t *testing.T) {
 // What the compiler chews on for ever is a result, and no reason to try again.
 func TestLimits(t *testing.T) {
 	e := setup(t)
-	var names []string
-	for i := range 40_000 {
-		names = append(names, fmt.Sprintf("a%x", i))
-	}
-	endless := project("main.py", strings.Join(names, "\n")+"\n") // as many names, each compared with all
-	r, err := e.Execute(t.Context(), compiler.Job{FQBN: pico, Files: endless, Limits: sandbox.Limits{CPU: time.Second, Wall: 10 * time.Second}}, nolog{})
+	endless := project("main.py", strings.Repeat("(", 200_000))
+	r, err := e.Execute(t.Context(), compiler.Job{FQBN: pico, Files: endless, Limits: sandbox.Limits{CPU: time.Second}}, nolog{})
 	if err != nil || r.Outcome != compiler.Exceeded || !strings.Contains(r.Message, "limit") {
-		t.Errorf("%+v %v", r, err)
-	}
-	deep := project("main.py", strings.Repeat("(", 200_000))
-	if r, err = e.Execute(t.Context(), compiler.Job{FQBN: pico, Files: deep}, nolog{}); err != nil || r.Outcome == compiler.Succeeded {
 		t.Errorf("%+v %v", r, err)
 	}
 }
