@@ -56,6 +56,11 @@ func FirstFlash() ([]File, error) {
 	if err != nil {
 		return nil, err
 	}
+	return WithIndex(files)
+}
+
+// WithIndex is files with the index of what is in slot a, in the order in which to write them.
+func WithIndex(files []File) ([]File, error) {
 	var release []deviceproto.Part
 	for _, f := range files {
 		if within, ok := strings.CutPrefix(f.Path, "a/"); ok {
@@ -64,10 +69,7 @@ func FirstFlash() ([]File, error) {
 		}
 	}
 	index, err := deviceproto.Index(release)
-	if err != nil {
-		return nil, err
-	}
-	return order(append(files, File{"a/.index", index})), nil
+	return order(append(files, File{"a/.index", index})), err
 }
 
 // ReadFirstFlash reads one from a folder: micropython/pico of a toolchain, where the

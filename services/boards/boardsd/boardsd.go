@@ -101,7 +101,7 @@ func Run(ctx context.Context, cfg Config, deps Deps) error {
 		return fmt.Errorf("FLOTA_BOARDS_ALLOW: %w", err)
 	}
 	offers := []boards.Offer{{FQBN: esp32, Name: "Virtual ESP32"}}
-	micropython, err := virtual.OpenPico(filepath.Join(cfg.Toolchain, "micropython"), filepath.Join(cfg.Toolchain, "base/flota-virtual-pico.bin"))
+	micropython, err := virtual.OpenPico(cfg.Toolchain)
 	switch {
 	case err == nil:
 		offers = append(offers, boards.Offer{FQBN: pico, Name: "Virtual Pico W"})

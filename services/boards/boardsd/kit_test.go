@@ -38,7 +38,10 @@ import (
 	"github.com/flota/flota/services/boards/boardsd"
 )
 
-const board = "flota:virtual:esp32"
+const (
+	board     = "flota:virtual:esp32"
+	picoBoard = "micropython:py:virtual_pico_w"
+)
 
 // patience is for what should happen at once, on a busy machine.
 const patience = 60 * time.Second
@@ -66,6 +69,8 @@ type installation struct {
 	cfg    boardsd.Config
 
 	artifact *httptest.Server
+	index    []byte       // of the build "pico", whose files are stored
+	devices  http.Handler // what answers devices; nil: serveArtifact itself
 	mu       sync.Mutex
 	asked    []*http.Request   // of the artifact service
 	blobs    map[string][]byte // that it has, by digest
@@ -136,6 +141,10 @@ func (in *installation) answerBuild(_ context.Context, q *editorv1.BuildRequest)
 	}
 	switch kind, rest, _ := strings.Cut(q.GetBuild(), "-"); kind {
 	case "good":
+	case "pico":
+		index, size := in.store(in.index)
+		r.Fqbn, r.Kind = picoBoard+":format=py", compilerv1.Kind_KIND_MICROPYTHON
+		r.Outputs = []*compilerv1.Output{{Role: compilerv1.Role_ROLE_INDEX, Name: "index", Size: size, Sha256: index}}
 	case "own":
 		r.ProductDevice = rest
 	case "failed":
@@ -187,6 +196,10 @@ func (in *installation) serveArtifact(w http.ResponseWriter, r *http.Request) {
 	if rest, ok := strings.CutPrefix(r.URL.Path, "/dl/"); ok {
 		digest, _, _ := strings.Cut(rest, "/")
 		_, _ = w.Write(in.blobs[digest])
+		return
+	}
+	if in.devices != nil {
+		in.devices.ServeHTTP(w, r)
 		return
 	}
 	in.asked = append(in.asked, r)

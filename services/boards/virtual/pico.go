@@ -35,13 +35,13 @@ type Pico struct {
 	first  []boards.File
 }
 
-// OpenPico reads what there is at dir and image. Error: something is missing.
-func OpenPico(dir, image string) (_ *Pico, err error) {
-	p := &Pico{}
-	if p.Dir, err = filepath.Abs(dir); err != nil {
+// OpenPico reads what a toolchain has. Error: something is missing.
+func OpenPico(toolchain string) (_ *Pico, err error) {
+	dir, err := filepath.Abs(filepath.Join(toolchain, "micropython"))
+	if err != nil {
 		return nil, err
 	}
-	dir = p.Dir
+	p, image := &Pico{Dir: dir}, filepath.Join(toolchain, "base", "flota-virtual-pico.bin")
 	if p.Image, err = os.ReadFile(image); err != nil {
 		return nil, err
 	}

@@ -26,11 +26,11 @@ const pico = "micropython:py:virtual_pico_w"
 // newPicoBench is a bench that has Picos, too, of a toolchain that may be changed.
 func newPicoBench(t *testing.T, change ...func(micropython string)) *bench {
 	t.Helper()
-	dir, image := virtualtest.Pico(t)
+	toolchain := virtualtest.Toolchain(t)
 	for _, c := range change {
-		c(dir)
+		c(filepath.Join(toolchain, "micropython"))
 	}
-	made, err := virtual.OpenPico(dir, image)
+	made, err := virtual.OpenPico(toolchain)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -190,7 +190,7 @@ func TestFlashPico(t *testing.T) {
 	if err := b.Power(t.Context(), boards.PowerOn); err != nil {
 		t.Fatal(err)
 	}
-	if got := b.repl().python("import os\nprint('flota_agent.py' in os.listdir('/a'))"); got != "True" {
+	if got := b.repl().python("import os\nprint('flota_agent.mpy' in os.listdir('/a'))"); got != "True" {
 		t.Errorf("%q", got)
 	}
 }

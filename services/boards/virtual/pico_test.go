@@ -45,8 +45,7 @@ def put(name, text):
 }
 
 func TestWritePicoFlash(t *testing.T) {
-	dir, image := virtualtest.Pico(t)
-	p, err := OpenPico(dir, image)
+	p, err := OpenPico(virtualtest.Toolchain(t))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -85,7 +84,7 @@ print(open("/f/flota/slot").read().strip(), open("/f/flota.json").read(), sorted
 		t.Fatal(err)
 	}
 	_, got = onFlash(t, p, after, look)
-	if !strings.Contains(got, "flota_agent.py") || strings.Contains(got, "a/lib") || !strings.Contains(got, "data/mine 4") || !strings.Contains(got, "a valid mine") {
+	if !strings.Contains(got, "flota_agent.mpy") || strings.Contains(got, "a/lib") || !strings.Contains(got, "data/mine 4") || !strings.Contains(got, "a valid mine") {
 		t.Errorf("%q", got)
 	}
 

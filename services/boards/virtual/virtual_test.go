@@ -512,8 +512,7 @@ func TestUnprivileged(t *testing.T) {
 		t.Fatal(err)
 	}
 	cmd := exec.Command(dir+"/virtual.test", "-test.run", "^(TestWhatASketchSees|TestPlantedLinks|TestQuota|TestNeighbours|TestBombs|TestWayOut|TestPicoAttacks|TestFlashPico)$")
-	micropython, _ := virtualtest.Pico(t)
-	cmd.Dir, cmd.Env = dir, []string{"PATH=/usr/bin:/bin", "HOME=" + dir, "TMPDIR=" + dir, "FLOTA_TEST_PICO=" + filepath.Dir(micropython)}
+	cmd.Dir, cmd.Env = dir, []string{"PATH=/usr/bin:/bin", "HOME=" + dir, "TMPDIR=" + dir, "FLOTA_TEST_PICO=" + virtualtest.Toolchain(t)}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: somebody, Gid: somebody}}
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Errorf("%v\n%s", err, out)
