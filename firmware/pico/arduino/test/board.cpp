@@ -1,5 +1,7 @@
 #include "board.h"
 
+#include <zlib.h>
+
 #include <algorithm>
 
 #include "pico/command.h"
@@ -15,6 +17,19 @@ namespace {
 constexpr size_t kSector = 4096;
 constexpr size_t kLayout = 0x2ff0, kVectors = 0x3000, kLength = 0x3010;
 
+Bytes unpacked(const Bytes &packed, size_t size) {
+  Bytes b(size + 1);
+  z_stream z = {};
+  z.next_in = const_cast<uint8_t *>(packed.data());
+  z.avail_in = uInt(packed.size());
+  z.next_out = b.data();
+  z.avail_out = uInt(b.size());
+  if (inflateInit2(&z, 15 + 16) != Z_OK || inflate(&z, Z_FINISH) != Z_STREAM_END) throw std::logic_error("no gzip");
+  b.resize(z.total_out);
+  inflateEnd(&z);
+  return b;
+}
+
 void put(Bytes &b, size_t at, uint32_t word) {
   for (int i = 0; i < 4; i++) b[at + size_t(i)] = uint8_t(word >> (8 * i));
 }
@@ -24,7 +39,10 @@ void put(Bytes &b, size_t at, uint32_t word) {
 Bytes program(unsigned seed, size_t size, uint32_t layout) {
   Bytes b(size);
   uint32_t state = seed * 2654435761u + 1;
-  for (uint8_t &byte : b) byte = uint8_t((state = state * 1664525 + 1013904223) >> 24);
+  for (size_t i = 0; i < size; i++) {  // code repeats itself
+    state = state * 1664525 + 1013904223;
+    b[i] = (i / 32) % 4 == 1 ? b[i - 32] : uint8_t(state >> 24);
+  }
   for (size_t i = 0; i < kLayout; i++) b[i] = uint8_t(i);  // boot2 and the OTA bootloader are the core's
   put(b, kLayout, layout);
   put(b, kLayout + 4, 0x101ff000);
@@ -70,6 +88,7 @@ bool Littlefs::append(const char *name, const void *data, size_t size) {
   if (open_ != name) {
     sync();
     step(16);
+    begun[name] += files.count(name) == 0;
     appended_ = files[name];  // it exists from here on
     open_ = name;
   }
@@ -135,13 +154,17 @@ bool Pico::bootloader() {
   std::memcpy(&command, found->second.data(), sizeof command);
   if (!ota_valid(command)) return false;
   auto source = files.files.find(command.writes[0].file);
-  if (source == files.files.end() || source->second.size() < command.writes[0].length) return false;
+  if (source == files.files.end()) return false;
   uint32_t length = command.writes[0].length;
+  Bytes image = source->second.size() > 2 && source->second[0] == 0x1f && source->second[1] == 0x8b
+                    ? unpacked(source->second, length)
+                    : source->second;
+  if (image.size() < length) return false;
   size_t at = command.writes[0].address - flota::kProgramAddress;
   for (uint32_t done = 0; done < length; done += kSector, at += kSector) {
     Bytes sector(kSector, 0x77);  // what follows the end is whatever was in the buffer
     size_t n = std::min<size_t>(kSector, length - done);
-    std::copy_n(source->second.begin() + long(done), n, sector.begin());
+    std::copy_n(image.begin() + long(done), n, sector.begin());
     if (std::equal(sector.begin(), sector.end(), program.flash.begin() + long(at))) continue;
     if (m.power.spend(64) < 64) {  // half erased
       std::fill_n(program.flash.begin() + long(at), kSector / 2, 0x5a);

@@ -34,6 +34,7 @@ class Littlefs final : public flota::Files {
   void restart() { open_.clear(); }
 
   std::map<std::string, Bytes> files;
+  std::map<std::string, int> begun;  // how often a file was begun by appending
   size_t capacity() const { return capacity_; }
 
  private:

@@ -1,7 +1,7 @@
 // What arduino-pico's OTA bootloader is told: the file "otacommand.bin" in LittleFS, whose form is
 // OTACmdPage (ota_command.h of arduino-pico). The bootloader is the first 12 KiB of every image. At
 // each start, before anything else of the image, it looks for the file; where that is valid it copies the
-// named file over the program, sector by sector and only those that differ, then erases the
+// named file over the program, unpacked where it is gzip, sector by sector and only those that differ, then erases the
 // block in which the command lies, and restarts.
 #pragma once
 

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "command.h"
+#include "pack.h"
 
 namespace flota {
 
@@ -24,10 +25,19 @@ uint32_t word(const uint8_t *at) {
 void PicoSlots::measure() {
   if (measured_) return;
   measured_ = true;
+  struct Measure final : Packer::Sink {
+    uint32_t size = 0;
+    bool take(const uint8_t *, size_t n) override {
+      size += uint32_t(n);
+      return true;
+    }
+  } packed;
   int32_t next = files_.size(kNext), kept = files_.size(kKept);
   uint32_t room = files_.room() + uint32_t(next > 0 ? next : 0) + uint32_t(kept > 0 ? kept : 0);
-  keeps_ = room / 2 >= program_.size();
-  size_ = keeps_ ? room - program_.size() : room;
+  // Room for an image as large as the one that runs, and for that one, too.
+  keeps_ = room > program_.size() && Packer(packed).pack(program_.data(), program_.size()) &&
+           packed.size <= room - program_.size();
+  size_ = keeps_ ? room - packed.size : room;
   if (size_ > program_.limit()) size_ = program_.limit();
 }
 
@@ -102,20 +112,34 @@ bool PicoSlots::holds(const char *file, uint32_t size, const uint8_t digest[32])
          memcmp(found, digest, sizeof found) == 0;
 }
 
-// keep makes a file of the program that runs, unless there is one, as after an update.
-bool PicoSlots::keep() {
-  uint8_t digest[32];
-  running(digest);
-  if (holds(kKept, program_.size(), digest)) return true;
-  if (!files_.remove(kKept)) return false;
-  for (uint32_t at = 0; at < program_.size();) {
-    uint32_t left = program_.size() - at, n = left < kPiece ? left : kPiece;
-    uint8_t piece[kPiece];  // flash cannot be read while it is written
-    memcpy(piece, program_.data() + at, n);
-    if (!files_.append(kKept, piece, n)) return false;
-    at += n;
+// keep makes a file of the program that runs, unless it is there from a trial before.
+bool PicoSlots::keep(Note *note) {
+  Note before;
+  running(note->old);
+  note->old_size = program_.size();
+  if (load(&before) && before.old_size == note->old_size && memcmp(before.old, note->old, sizeof note->old) == 0 &&
+      holds(kKept, before.kept_size, before.kept)) {
+    note->kept_size = before.kept_size;
+    memcpy(note->kept, before.kept, sizeof note->kept);
+    return true;
   }
-  return files_.sync() && holds(kKept, program_.size(), digest);
+  struct Keep final : Packer::Sink {
+    Keep(Files &f, Crypto &c) : files(f), crypto(c) {}
+    bool take(const uint8_t *data, size_t n) override {
+      crypto.sha256_add(data, n);
+      size += uint32_t(n);
+      return files.append(kKept, data, n);
+    }
+    Files &files;
+    Crypto &crypto;
+    uint32_t size = 0;
+  } kept(files_, crypto_);
+  if (!files_.remove(kKept)) return false;
+  crypto_.sha256_begin();
+  bool done = Packer(kept).pack(program_.data(), program_.size());
+  crypto_.sha256_end(note->kept);
+  note->kept_size = kept.size;
+  return done && files_.sync() && holds(kKept, note->kept_size, note->kept);
 }
 
 bool PicoSlots::load(Note *note) {
@@ -139,13 +163,7 @@ bool PicoSlots::activate() {
   if (size <= 0) return false;
   note.next_size = uint32_t(size);
   if (!digest_of(kNext, note.next_size, note.next)) return false;
-  if (keeps()) {
-    if (!keep()) return false;
-    note.kept_size = program_.size();
-    running(note.kept);
-  } else if (!files_.remove(kKept)) {
-    return false;
-  }
+  if (keeps() ? !keep(&note) : !files_.remove(kKept)) return false;
   return store(note) && command(kNext, note.next_size);
 }
 
@@ -159,18 +177,12 @@ Trial PicoSlots::trial() {
   return trial_;
 }
 
-// What runs is what is kept at the next update, so that it need not be copied once more.
+// The files make room for the sketch's until the next update.
 bool PicoSlots::confirm() {
   if (!files_.remove(kNote)) return false;
   trial_ = Trial::none;
-  uint8_t digest[32];
-  running(digest);
-  if (!keeps()) {
-    files_.remove(kNext);
-    files_.remove(kKept);
-  } else if (holds(kNext, program_.size(), digest)) {
-    files_.rename(kNext, kKept);
-  }
+  files_.remove(kNext);
+  files_.remove(kKept);
   return true;
 }
 
@@ -184,7 +196,7 @@ bool PicoSlots::revert(Note *note, Reset cause) {
   note->tries++;
   note->stage = Note::reverting;
   note->cause = uint8_t(cause);
-  return store(*note) && command(kKept, note->kept_size);
+  return store(*note) && command(kKept, note->old_size);  // its length when it is unpacked
 }
 
 PicoSlots::Early PicoSlots::early(Reset reset) {
@@ -206,7 +218,7 @@ PicoSlots::Early PicoSlots::early(Reset reset) {
       break;
     case Note::reverting:
       running(digest);
-      if (memcmp(digest, note.kept, sizeof digest) != 0) {  // power was lost between the note and the command
+      if (memcmp(digest, note.old, sizeof digest) != 0) {  // power was lost between the note and the command
         result.restart = revert(&note, Reset(note.cause));
         result.on_trial = !result.restart;
         break;

@@ -12,7 +12,7 @@ namespace flota {
 class PicoSlots final : public Slots {
  public:
   static constexpr const char *kNext = "flota/next.bin";
-  static constexpr const char *kKept = "flota/kept.bin";
+  static constexpr const char *kKept = "flota/kept.gz";
   static constexpr const char *kNote = "flota/swap";
 
   // crypto is for these slots alone: digests are made while others are under way.
@@ -51,8 +51,8 @@ class PicoSlots final : public Slots {
       returned,   // it runs again
     };
     uint8_t form, stage, cause, tries;
-    uint32_t next_size, kept_size;
-    uint8_t next[32], kept[32];
+    uint32_t next_size, old_size, kept_size;
+    uint8_t next[32], old[32], kept[32];  // digests: of both programs, and of the file that has the old one
   };
 
   bool load(Note *note);
@@ -61,7 +61,7 @@ class PicoSlots final : public Slots {
   bool revert(Note *note, Reset cause);
   bool keeps();
   void measure();
-  bool keep();
+  bool keep(Note *note);
   bool digest_of(const char *file, uint32_t size, uint8_t digest[32]);
   bool holds(const char *file, uint32_t size, const uint8_t digest[32]);
 
