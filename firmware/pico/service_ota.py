@@ -687,7 +687,8 @@ class OTAUpdateService:
         try:
             point = getattr(self.wifi, "access_point", None)
             return self.wifi.is_connected() or (point and point())
-        except OSError:
+        except Exception as e:  # the program's own, or the network's
+            sys.print_exception(e)
             return False
 
     async def _run(self):

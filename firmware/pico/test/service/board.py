@@ -25,6 +25,7 @@ import select  # noqa: E402
 import vfs  # noqa: E402
 from flash import BLOCK, Flash  # noqa: E402
 
+ERASED = b"\xff" * BLOCK
 HEAP = 190 * 1024 - 1088  # bytes free for the program, as at -X heapsize=190K
 
 
@@ -65,6 +66,9 @@ class Watched(Flash):
     def ioctl(self, op, arg):
         if op == 6:
             board.sample()
+            # The flash of a Pico erases without memory of the heap.
+            self._program(arg * BLOCK, ERASED)
+            return 0
         return super().ioctl(op, arg)
 
 
@@ -97,11 +101,14 @@ async def listen():
             line = sys.stdin.readline()
             if not line:
                 _board._exit(0)
+            base, board.base = board.base, 0
             try:
                 exec(line, world)
             except Exception as e:
                 tell("error", repr(e))
             tell("done")
+            board.base = board.base or base
+            base = line = None
         await asyncio.sleep_ms(10)
 
 

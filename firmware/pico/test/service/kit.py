@@ -88,7 +88,10 @@ class Reply:
 
 
 class Board:
-    """A board with files on its flash; start() and kill() are its power."""
+    """A board with files on its flash; start() and kill() are its power.
+
+    modules are paths, or names in firmware/pico.
+    """
 
     def __init__(self, files=None, blocks=212, password=PASSWORD, ssid="virtual", modules=MODULES):
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="pico-"))
@@ -98,8 +101,7 @@ class Board:
         self.root = self.folder / "files"
         self.root.mkdir()
         for name in modules:
-            folder = PICO if (PICO / name).exists() else pathlib.Path(name).parent
-            shutil.copy(folder / pathlib.Path(name).name, self.root)
+            shutil.copy(PICO / name, self.root)
         shutil.copy(PICO / "service_page.html", self.root)
         files = {**{"main.py": MAIN.format(
             ssid=ssid, user=USER, password=password, port=self.port).encode()}, **(files or {})}

@@ -2,6 +2,7 @@
 
 import os
 import random
+import re
 import socket
 import struct
 import subprocess
@@ -26,6 +27,8 @@ class Case(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
         cls.board = Board(cls.files, **cls.options).start()
+        cls.request = staticmethod(cls.board.request)
+        cls.head = staticmethod(cls.board.head)
 
     @classmethod
     def tearDownClass(cls):
@@ -52,20 +55,22 @@ class Uploads(Case):
             data = noise(size)
             reply = self.board.put("lib/a b.bin".replace(" ", "%20"), data)
             self.assertEqual(reply.status, 200, reply)
-            self.assertEqual(reply.json, {"name": "lib/a b.bin", "size": size, "sha256": sha256(data)})
+            self.assertEqual(reply.json, {"name": "lib/a b.bin", "size": size,
+                                          "sha256": sha256(data)})
             self.holds("lib/a%20b.bin", data)
         self.clean()
 
     def test_without_digest(self):
         data = noise(5000)
-        self.assertEqual(self.board.put("plain.bin", data, digest=False).json["sha256"], sha256(data))
+        self.assertEqual(self.board.put("plain.bin", data, digest=False).json["sha256"],
+                         sha256(data))
         self.holds("plain.bin", data)
 
     def test_wrong_digest_changes_nothing(self):
-        reply = self.board.request("PUT", "/files/old.py", noise(3000), X_SHA256="0" * 64)
+        reply = self.request("PUT", "/files/old.py", noise(3000), X_SHA256="0" * 64)
         self.refused(reply, 422, "digest")
         for wrong in ("A" * 64, "0" * 63, "../" * 21 + "x"):
-            self.refused(self.board.request("PUT", "/files/old.py", b"x", X_SHA256=wrong), 400, "digest")
+            self.refused(self.request("PUT", "/files/old.py", b"x", X_SHA256=wrong), 400, "digest")
         self.holds("old.py", OLD)
         self.clean()
 
@@ -75,7 +80,8 @@ class Uploads(Case):
         path.write_bytes(data)
         for more in ((), ("-F", "filename=lib/named.bin")):
             out = subprocess.run(
-                ["curl", "-sS", "--fail-with-body", "-u", ":".join(self.board.auth), "-F", f"file=@{path}",
+                ["curl", "-sS", "--fail-with-body", "-u", ":".join(self.board.auth), "-F",
+                 f"file=@{path}",
                  *more, f"http://127.0.0.1:{self.board.port}/upload"],
                 check=True, capture_output=True, text=True, timeout=PATIENCE)
             self.assertIn(sha256(data), out.stdout)
@@ -84,15 +90,17 @@ class Uploads(Case):
 
     def upload(self, *parts, boundary="xYzBoundary", **headers):
         body, kind = form(*parts, boundary=boundary)
-        return self.board.request("POST", "/upload", body, Content_Type=kind, **headers)
+        return self.request("POST", "/upload", body, Content_Type=kind, **headers)
 
     def test_form_orders(self):
         a, b = noise(5000, 2), noise(9000, 3)
         orders = [
             ([("file", "f1", a), ("file", "f2", b)], ["f1", "f2"]),
-            ([("filename", None, b"f3"), ("file", "x", a), ("filename", None, b"f4"), ("file", "x", b)],
+            ([("filename", None, b"f3"), ("file", "x", a), ("filename", None, b"f4"), ("file", "x",
+                                                                                       b)],
              ["f3", "f4"]),
-            ([("file", "x", a), ("filename", None, b"f5"), ("file", "x", b), ("filename", None, b"f6")],
+            ([("file", "x", a), ("filename", None, b"f5"), ("file", "x", b), ("filename", None,
+                                                                              b"f6")],
              ["f5", "f6"]),
             ([("note", None, b"hello"), ("sha256", None, sha256(a).encode()), ("file", "f7", a),
               ("file", "f8", b), ("sha256", None, sha256(b).encode())], ["f7", "f8"]),
@@ -106,7 +114,8 @@ class Uploads(Case):
 
     def test_form_contents_like_boundaries(self):
         mark = b"\r\n--xYzBoundary"
-        for data in (mark[:-1] + b"!", b"\r\n" * 3000, b"\r\n--" * 2048, mark[:-1] * 500, b"-" * 4093, b""):
+        for data in (mark[:-1] + b"!", b"\r\n" * 3000, b"\r\n--" * 2048, mark[:-1] * 500,
+                     b"-" * 4093, b""):
             for pad in (0, 1, 4000, 4090, 8185):
                 data = b"a" * pad + data
                 self.assertEqual(self.upload(("file", "odd.bin", data)).status, 200)
@@ -133,7 +142,7 @@ class Uploads(Case):
             (form(*[("file", f"many/{i}", b"") for i in range(33)])[0], kind, 413, "form"),
         ]
         for body, kind, status, code in bad:
-            reply = self.board.request("POST", "/upload", body, Content_Type=kind)
+            reply = self.request("POST", "/upload", body, Content_Type=kind)
             with self.subTest(code=code, body=body[:60]):
                 self.refused(reply, status, code)
         self.holds("old.py", OLD)
@@ -154,7 +163,7 @@ class Cuts(Case):
         s.close()
 
     def await_idle(self):
-        self.board.request("GET", "/status")  # so those before it were accepted
+        self.request("GET", "/status")  # so those before it were accepted
         limit = time.monotonic() + PATIENCE
         while self.board.ask("len(ota._open)"):
             self.assertLess(time.monotonic(), limit)
@@ -164,8 +173,8 @@ class Cuts(Case):
         body, kind = form(("file", "old.py", data))
         for reset in (False, True):
             for sent in (0, 1, 5000, 29_999):
-                self.cut(self.board.head("PUT", "/files/old.py", len(data)) + data[:sent], reset)
-                self.cut(self.board.head("POST", "/upload", len(body), Content_Type=kind) + body[:sent],
+                self.cut(self.head("PUT", "/files/old.py", len(data)) + data[:sent], reset)
+                self.cut(self.head("POST", "/upload", len(body), Content_Type=kind) + body[:sent],
                          reset)
                 self.await_idle()
                 self.holds("old.py", OLD)
@@ -183,7 +192,7 @@ class Cuts(Case):
         digest = sha256(data)
         for reset, sent in ((False, 5000), (True, 20_000), (False, 29_999)):
             offset = self.board.offset("new.bin", data).json["offset"]
-            self.cut(self.board.head(
+            self.cut(self.head(
                 "PUT", "/files/new.bin", len(data) - offset, X_SHA256=digest,
                 Content_Range=f"bytes {offset}-29999/30000") + data[offset:sent], reset)
             self.await_idle()
@@ -201,7 +210,7 @@ class Cuts(Case):
         data = noise(20_000, 6)
         for at in range(0, 20_000, 7000):
             piece = data[at:at + 7000]
-            reply = self.board.request(
+            reply = self.request(
                 "PUT", "/files/pieces.bin", piece, X_SHA256=sha256(data),
                 Content_Range=f"bytes {at}-{at + len(piece) - 1}/20000")
             if at + 7000 < 20_000:
@@ -211,7 +220,7 @@ class Cuts(Case):
 
     def test_what_is_left_of_a_cut_is_not_trusted(self):
         data, digest = noise(10_000, 7), sha256(noise(10_000, 7))
-        self.cut(self.board.head("PUT", "/files/old.py", 10_000, X_SHA256=digest) + data[:8192])
+        self.cut(self.head("PUT", "/files/old.py", 10_000, X_SHA256=digest) + data[:8192])
         self.await_idle()
         part = [n for n in self.board.flash() if n.startswith(".ota-")][0]
         self.board.do(f"f = open('/{part}', 'r+b'); f.write(b'spoilt'); f.close()")
@@ -225,24 +234,25 @@ class Cuts(Case):
     def test_few_cut_uploads_are_kept(self):
         for i in range(6):
             data = noise(9000, i)
-            self.cut(self.board.head("PUT", f"/files/{i}", 9000, X_SHA256=sha256(data)) + data[:5000])
+            self.cut(self.head("PUT", f"/files/{i}", 9000, X_SHA256=sha256(data)) + data[:5000])
             self.await_idle()
         parts = [n for n in self.board.flash() if n.startswith(".ota-")]
         self.assertLessEqual(len(parts), 3)
         # and they give way to what needs their room.
-        free = self.board.request("GET", "/status").json["free"]
+        free = self.request("GET", "/status").json["free"]
         data = noise(free + 4096)
         self.assertEqual(self.board.put("big", data).status, 200)
-        self.assertEqual(self.board.request("DELETE", "/files/big").status, 200)
+        self.assertEqual(self.request("DELETE", "/files/big").status, 200)
 
     def test_bad_ranges(self):
-        for value in ("bytes 0-1/9", "bytes 5-14/14", "bytes x-9/10", "bytes 0-9/x", "bytes 0-9", "items 0-9/10",
+        for value in ("bytes 0-1/9", "bytes 5-14/14", "bytes x-9/10", "bytes 0-9/x", "bytes 0-9",
+                      "items 0-9/10",
                       "bytes 0-9/9", "bytes -0-9/10", "bytes 0-9/99999999999999999999"):
-            reply = self.board.request(
+            reply = self.request(
                 "PUT", "/files/x", b"0123456789", X_SHA256="0" * 64, Content_Range=value)
             with self.subTest(value):
                 self.refused(reply, 400, "content-range")
-        reply = self.board.request("PUT", "/files/x", b"0123456789", Content_Range="bytes 0-9/10")
+        reply = self.request("PUT", "/files/x", b"0123456789", Content_Range="bytes 0-9/10")
         self.refused(reply, 400, "digest")
 
 
@@ -250,35 +260,36 @@ class Flash(Case):
     options = {"blocks": 64}
 
     def test_full_before_the_first_byte(self):
-        free = self.board.request("GET", "/status").json["free"]
+        free = self.request("GET", "/status").json["free"]
         for path in ("/files/old.py", "/upload"):
             method = "PUT" if path[1] == "f" else "POST"
             kind = "multipart/form-data; boundary=x"
             with self.board.connect() as s:
-                s.sendall(self.board.head(method, path, free + 1, Expect="100-continue", Content_Type=kind))
+                s.sendall(self.head(method, path, free + 1, Expect="100-continue",
+                                    Content_Type=kind))
                 self.refused(receive(s), 507, "no_space")
-            reply = self.board.request(method, path, b"x" * (free + 1), Content_Type=kind)
+            reply = self.request(method, path, b"x" * (free + 1), Content_Type=kind)
             self.refused(reply, 507, "no_space")
-        reply = self.board.request("PUT", "/files/old.py", b"", X_SHA256="0" * 64,
-                                   Content_Range=f"bytes */{free + 1}")
+        reply = self.request("PUT", "/files/old.py", b"", X_SHA256="0" * 64,
+                             Content_Range=f"bytes */{free + 1}")
         self.refused(reply, 507, "no_space")
         self.holds("old.py", OLD)
         self.clean()
         # What just fits, fits.
         data = noise(free - free // 400)
-        reply = self.board.request(
+        reply = self.request(
             "PUT", "/files/fits", data, X_SHA256=sha256(data), Expect="100-continue")
         self.assertEqual(reply.status, 200, reply)
         self.holds("fits", data)
-        self.board.request("DELETE", "/files/fits")
+        self.request("DELETE", "/files/fits")
 
     def test_full_on_the_way(self):
         self.board.do("import service_ota; room = ota._room; ota._room = lambda *_: None")
-        free = self.board.request("GET", "/status").json["free"]
+        free = self.request("GET", "/status").json["free"]
         data = noise(free + 50_000)
         self.refused(self.board.put("old.py", data), 507, "no_space")
         body, kind = form(("file", "old.py", data))
-        self.refused(self.board.request("POST", "/upload", body, Content_Type=kind), 507, "no_space")
+        self.refused(self.request("POST", "/upload", body, Content_Type=kind), 507, "no_space")
         self.board.do("ota._room = room")
         self.holds("old.py", OLD)
         self.clean()
@@ -304,7 +315,9 @@ class Flash(Case):
         self.board.do(
             "class Liar:\\n"
             " def __init__(self, f): self.f = f\\n"
-            " def write(self, d): self.f.write(bytes(len(d))); return len(d)\\n"
+            " def write(self, d):\\n"
+            "  for i in range(0, len(d), 50): self.f.write(bytes(min(50, len(d) - i)))\\n"
+            "  return len(d)\\n"
             " def close(self): self.f.close()\\n"
             " def flush(self): self.f.flush()\\n".join(("exec('", "')")))
         self.board.do("service_ota.open = lambda p, m='r': "
@@ -341,11 +354,15 @@ class Worn(unittest.TestCase):
 
 class Names(Case):
     hostile = [
-        ("", 404, "not_found"), ("..", 400, "name"), ("../x", 400, "name"), ("a/../x", 400, "name"),
-        ("%2e%2e/x", 400, "name"), ("%2e%2e%2fx", 400, "name"), ("/x", 400, "name"), ("a//b", 400, "name"),
+        ("", 404, "not_found"), ("..", 400, "name"), ("../x", 400, "name"), ("a/../x", 400,
+                                                                             "name"),
+        ("%2e%2e/x", 400, "name"), ("%2e%2e%2fx", 400, "name"), ("/x", 400, "name"), ("a//b", 400,
+                                                                                      "name"),
         ("a/", 400, "name"), ("./x", 400, "name"), (".", 400, "name"), ("x%5cy", 400, "name"),
-        ("C:x", 400, "name"), ("a%00b", 400, "name"), ("a%0ab", 400, "name"), ("a%7fb", 400, "name"),
-        ("%ff%fe", 400, "name"), ("%zz", 400, "name"), ("%e", 400, "name"), ("x" * 129, 400, "name"),
+        ("C:x", 400, "name"), ("a%00b", 400, "name"), ("a%0ab", 400, "name"), ("a%7fb", 400,
+                                                                               "name"),
+        ("%ff%fe", 400, "name"), ("%zz", 400, "name"), ("%e", 400, "name"), ("x" * 129, 400,
+                                                                             "name"),
         ("a/b/c/d/e", 400, "name"), (".hidden", 403, "hidden"), (".ota", 403, "hidden"),
         ("a/.b", 403, "hidden"), ("...", 403, "hidden"), ("%2eota", 403, "hidden"),
         ("service_ota.py", 403, "own_code"), ("service_ota.mpy", 403, "own_code"),
@@ -359,21 +376,21 @@ class Names(Case):
         for name, status, code in self.hostile:
             for method, body in (("PUT", b"x"), ("GET", None), ("DELETE", None)):
                 with self.subTest(method=method, name=name):
-                    self.refused(self.board.request(method, "/files/" + name, body), status, code)
+                    self.refused(self.request(method, "/files/" + name, body), status, code)
         for name, status, code in self.hostile:
             if "%" in name or not name:
                 continue
             body, kind = form(("file", name, b"x"))
-            reply = self.board.request("POST", "/upload", body, Content_Type=kind)
+            reply = self.request("POST", "/upload", body, Content_Type=kind)
             with self.subTest(form=name):
                 self.refused(reply, status, code)
             body, kind = form(("file", "fine", b"x"), ("filename", None, name.encode()))
-            reply = self.board.request("POST", "/upload", body, Content_Type=kind)
+            reply = self.request("POST", "/upload", body, Content_Type=kind)
             with self.subTest(filename=name):
                 self.refused(reply, status, code)
             for members in ({"from": "old.py", "to": name}, {"from": name, "to": "stolen"}):
                 with self.subTest(members=members):
-                    self.refused(self.board.request("POST", "/rename", members), status, code)
+                    self.refused(self.request("POST", "/rename", members), status, code)
         after = self.board.ask("[(n, os.stat(n)[6]) for n in os.listdir('/')]")
         self.assertEqual(before, after)
 
@@ -385,7 +402,7 @@ class Names(Case):
             self.assertEqual(self.board.put(quote(name), data).status, 200)
             self.assertIn(name, self.board.names())
             self.holds(quote(name), data)
-            self.assertEqual(self.board.request("DELETE", "/files/" + quote(name)).status, 200)
+            self.assertEqual(self.request("DELETE", "/files/" + quote(name)).status, 200)
             self.assertNotIn(name, self.board.names())
 
     def test_folders(self):
@@ -395,40 +412,44 @@ class Names(Case):
         self.refused(self.board.put("d/e/f/g", b"1"), 409, "taken")
         self.refused(self.board.get("d/e"), 404, "not_found")
         self.refused(self.board.get("d/e/f/g"), 404, "not_found")
-        self.refused(self.board.request("DELETE", "/files/d/e"), 409, "not_empty")
+        self.refused(self.request("DELETE", "/files/d/e"), 409, "not_empty")
         for name in ("d/e/f", "d/e", "d"):
-            self.assertEqual(self.board.request("DELETE", "/files/" + name).status, 200)
-        self.refused(self.board.request("DELETE", "/files/d"), 404, "not_found")
+            self.assertEqual(self.request("DELETE", "/files/" + name).status, 200)
+        self.refused(self.request("DELETE", "/files/d"), 404, "not_found")
 
     def test_rename(self):
         self.board.put("one", b"1")
         self.board.put("two", b"2")
-        self.refused(self.board.request("POST", "/rename", {"from": "one", "to": "two"}), 409, "taken")
-        self.refused(self.board.request("POST", "/rename", {"from": "none", "to": "x"}), 404, "not_found")
-        self.refused(self.board.request("POST", "/rename", {"from": "one"}), 400, "name")
-        reply = self.board.request("POST", "/rename", {"from": "one", "to": "deep/er/three"})
+        self.refused(self.request("POST", "/rename", {"from": "one", "to": "two"}), 409, "taken")
+        self.refused(self.request("POST", "/rename", {"from": "none", "to": "x"}), 404,
+                     "not_found")
+        self.refused(self.request("POST", "/rename", {"from": "one"}), 400, "name")
+        reply = self.request("POST", "/rename", {"from": "one", "to": "deep/er/three"})
         self.assertEqual((reply.status, reply.json), (200, {"name": "deep/er/three"}))
         self.holds("deep/er/three", b"1")
-        self.refused(self.board.request("POST", "/rename", {"from": "deep", "to": "x"}), 404, "not_found")
+        self.refused(self.request("POST", "/rename", {"from": "deep", "to": "x"}), 404,
+                     "not_found")
 
     def test_the_running_code_is_still_there(self):
         self.assertEqual(
-            self.board.ask("os.stat('/service_ota.py')[6]"), (PICO / "service_ota.py").stat().st_size)
+            self.board.ask("os.stat('/service_ota.py')[6]"),
+            (PICO / "service_ota.py").stat().st_size)
 
 
 class Requests(Case):
     def test_lengths(self):
         for value in ("-1", "x", "1e3", "0x10", "99999999999999", "", "1 2", "+5"):
-            reply = self.board.raw(self.board.head("PUT", "/files/old.py", value) + b"hello")
+            reply = self.board.raw(self.head("PUT", "/files/old.py", value) + b"hello")
             with self.subTest(value):
                 self.refused(reply, 400, "content-length")
-        twice = self.board.head("PUT", "/files/old.py", 5)[:-2] + b"Content-Length: 6\r\n\r\nhello!"
+        twice = self.head("PUT", "/files/old.py", 5)[:-2] + b"Content-Length: 6\r\n\r\nhello!"
         self.refused(self.board.raw(twice), 400, "request")
-        self.refused(self.board.raw(self.board.head("PUT", "/files/old.py")), 411, "length")
-        self.refused(self.board.raw(self.board.head("POST", "/upload")), 411, "length")
+        self.refused(self.board.raw(self.head("PUT", "/files/old.py")), 411, "length")
+        self.refused(self.board.raw(self.head("POST", "/upload")), 411, "length")
         for length in (None, 5):
-            reply = self.board.raw(self.board.head(
-                "PUT", "/files/old.py", length, Transfer_Encoding="chunked") + b"5\r\nhello\r\n0\r\n\r\n")
+            reply = self.board.raw(self.head(
+                "PUT", "/files/old.py", length,
+                Transfer_Encoding="chunked") + b"5\r\nhello\r\n0\r\n\r\n")
             self.refused(reply, 411, "length")
         self.holds("old.py", OLD)
 
@@ -437,15 +458,15 @@ class Requests(Case):
         # A second for what takes twenty.
         self.board.do("service_ota.Connection.patience = lambda c, ms: patience(c, ms // 20)")
         body, kind = form(("file", "old.py", b"x" * 3000))
-        for head in (self.board.head("PUT", "/files/old.py", 4000),
-                     self.board.head("POST", "/upload", len(body) + 9, Content_Type=kind)):
+        for head in (self.head("PUT", "/files/old.py", 4000),
+                     self.head("POST", "/upload", len(body) + 9, Content_Type=kind)):
             reply = self.board.raw(head + body)
             self.assertEqual(reply.status, 408, reply)
         self.board.do("service_ota.Connection.patience = patience")
         self.holds("old.py", OLD)
 
     def test_pipelining(self):
-        two = self.board.head("GET", "/status") + self.board.head("DELETE", "/files/old.py")
+        two = self.head("GET", "/status") + self.head("DELETE", "/files/old.py")
         with self.board.connect() as s:
             s.sendall(two)
             got = b""
@@ -462,27 +483,31 @@ class Requests(Case):
         for head in (line + b"X: " + b"y" * 5000, b"GET /" + b"x" * 100_000,
                      line + b"X: y\r\n" * 3000 + b"\r\n"):
             self.refused(self.board.raw(head), 431, "head")
-        for head in (b"hello\r\n\r\n", b"GET /status\r\n\r\n", b"GET http://x/ HTTP/1.1\r\n\r\n", b"\r\n\r\n",
-                     b"\x16\x03\x01\x02\x00\r\n\r\n", line + b"no field\r\n\r\n", line + b" folded: x\r\n\r\n",
+        for head in (b"hello\r\n\r\n", b"GET /status\r\n\r\n", b"GET http://x/ HTTP/1.1\r\n\r\n",
+                     b"\r\n\r\n",
+                     b"\x16\x03\x01\x02\x00\r\n\r\n", line + b"no field\r\n\r\n",
+                     line + b" folded: x\r\n\r\n",
                      line + b"Host : x\r\n\r\n", line + b"Host: a\r\nHost: b\r\n\r\n"):
             with self.subTest(head):
                 self.refused(self.board.raw(head), 400, "request")
         self.refused(self.board.raw(line + b"\r\n"), 421, "host")
 
     def test_methods_and_paths(self):
-        self.refused(self.board.request("GET", "/nothing"), 404, "not_found")
-        self.refused(self.board.request("PUT", "/upload", b""), 405, "method")
-        self.refused(self.board.request("POST", "/", b""), 405, "method")
-        self.refused(self.board.request("POST", "/rename", b"[1]"), 400, "body")
-        self.refused(self.board.request("POST", "/rename", b"no"), 400, "body")
-        self.refused(self.board.request("POST", "/rename", b'{"from":1}'), 400, "body")
-        self.refused(self.board.request("POST", "/rename", b" " * 600), 413, "body")
+        self.refused(self.request("GET", "/nothing"), 404, "not_found")
+        self.refused(self.request("PUT", "/upload", b""), 405, "method")
+        self.refused(self.request("POST", "/", b""), 405, "method")
+        self.refused(self.request("POST", "/rename", b"[1]"), 400, "body")
+        self.refused(self.request("POST", "/rename", b"no"), 400, "body")
+        self.refused(self.request("POST", "/rename", b'{"from":1}'), 400, "body")
+        self.refused(self.request("POST", "/rename", b" " * 600), 413, "body")
 
     def test_the_page(self):
-        reply = self.board.request("GET", "/")
+        reply = self.request("GET", "/")
         self.assertEqual(reply.body, (PICO / "service_page.html").read_bytes())
         self.assertLess(len(reply.body), 16_384)
-        self.assertNotIn(b"http://", reply.body.replace(b"'http://' + ", b""))
+        style, _, rest = reply.body.partition(b"</style>")
+        self.assertNotIn(b"url(", style)
+        self.assertIsNone(re.search(rb"src=|href=[^\"']|https:|//[a-z]|import", rest))
         self.assertIn("default-src 'none'", reply.headers["content-security-policy"])
         self.board.put("evil.html", b"<script>1</script>")
         reply = self.board.get("evil.html")
@@ -491,16 +516,19 @@ class Requests(Case):
 
     def test_other_pages_and_names(self):
         port = self.board.port
-        for origin in ("http://evil.example", "null", f"https://127.0.0.1:{port}", f"http://127.0.0.1:{port + 1}",
+        for origin in ("http://evil.example", "null", f"https://127.0.0.1:{port}",
+                       f"http://127.0.0.1:{port + 1}",
                        "http://127.0.0.1"):
-            reply = self.board.request("DELETE", "/files/old.py", Origin=origin)
+            reply = self.request("DELETE", "/files/old.py", Origin=origin)
             self.refused(reply, 403, "origin")
-        for host in ("evil.example", f"evil.example:{port}", "local.evil.com", "127.0.0.1.evil.com", ""):
-            reply = self.board.request("DELETE", "/files/old.py", Host=host, Origin=f"http://{host}")
+        for host in ("evil.example", f"evil.example:{port}", "local.evil.com",
+                     "127.0.0.1.evil.com", ""):
+            reply = self.request("DELETE", "/files/old.py", Host=host, Origin=f"http://{host}")
             self.refused(reply, 421, "host")
-        for host in (f"pico.local:{port}", f"PICO:{port}", f"127.0.0.1:{port}", f"[::1]:{port}", "localhost"):
-            reply = self.board.request("POST", "/rename", {"from": "x", "to": "y"}, Host=host,
-                                       Origin=f"http://{host}".lower())
+        for host in (f"pico.local:{port}", f"PICO:{port}", f"127.0.0.1:{port}", f"[::1]:{port}",
+                     "localhost"):
+            reply = self.request("POST", "/rename", {"from": "x", "to": "y"}, Host=host,
+                                 Origin=f"http://{host}".lower())
             self.refused(reply, 404, "not_found")
         self.holds("old.py", OLD)
 
@@ -509,7 +537,7 @@ class Crowd(Case):
     def test_two_uploads_are_answered_in_turn(self):
         first, second = noise(60_000, 11), noise(50_000, 12)
         with self.board.connect() as a:
-            a.sendall(self.board.head("PUT", "/files/same.bin", len(first)) + first[:30_000])
+            a.sendall(self.head("PUT", "/files/same.bin", len(first)) + first[:30_000])
             while not self.board.ask("ota._turn.locked()"):
                 pass
             replies = []
@@ -517,9 +545,9 @@ class Crowd(Case):
                 target=lambda: replies.append(self.board.put("same.bin", second)))
             other.start()
             # Meanwhile all else is served.
-            self.assertTrue(self.board.request("GET", "/status").json["busy"])
+            self.assertTrue(self.request("GET", "/status").json["busy"])
             self.holds("old.py", OLD)
-            self.refused(self.board.request("POST", "/restart", b""), 409, "busy")
+            self.refused(self.request("POST", "/restart", b""), 409, "busy")
             self.assertEqual(replies, [])
             self.assertEqual(exchange(a, first[30_000:]).json["sha256"], sha256(first))
             other.join(PATIENCE)
@@ -556,7 +584,7 @@ class Crowd(Case):
                 s.sendall(b"GET / HTTP/1.1\r\nHost: ")
             except OSError:
                 pass
-        self.assertEqual(self.board.request("GET", "/status").status, 200)
+        self.assertEqual(self.request("GET", "/status").status, 200)
         self.assertLess(time.monotonic() - begin, 8)
         # and it ends them, though each sends a byte now and then.
         limit = time.monotonic() + PATIENCE
@@ -574,49 +602,53 @@ class Crowd(Case):
                     pass
                 s.close()
                 slow.remove(s)
-        self.assertEqual(self.board.request("GET", "/status").status, 200)
+        self.assertEqual(self.request("GET", "/status").status, 200)
 
 
 class Passwords(Case):
     def test_none_and_wrong(self):
-        reply = self.board.request("GET", "/", auth=False)
+        reply = self.request("GET", "/", auth=False)
         self.refused(reply, 401, "credentials")
         self.assertIn("Basic realm=", reply.headers["www-authenticate"])
-        good = self.board.head("GET", "/status").split(b"Basic ")[1].split(b"\r\n")[0].decode()
+        good = self.head("GET", "/status").split(b"Basic ")[1].split(b"\r\n")[0].decode()
         for header in ("Basic", "Basic !!!!", "Bearer " + good, good, "Basic ////"):
-            reply = self.board.request("GET", "/status", auth=False, Authorization=header, source="127.0.0.9")
+            reply = self.request("GET", "/status", auth=False, Authorization=header,
+                                 source="127.0.0.9")
             self.assertIn(reply.status, (401, 429))
-        for method, path in (("GET", "/files"), ("PUT", "/files/old.py"), ("DELETE", "/files/old.py"),
+        for method, path in (("GET", "/files"), ("PUT", "/files/old.py"), ("DELETE",
+                                                                           "/files/old.py"),
                              ("POST", "/upload"), ("POST", "/restart"), ("POST", "/credentials"),
                              ("POST", "/wifi"), ("POST", "/rename"), ("GET", "/nothing")):
-            reply = self.board.request(method, path, b"", auth=False)
+            reply = self.request(method, path, b"", auth=False)
             self.refused(reply, 401, "credentials")
 
     def test_a_hundred(self):
-        answers = [self.board.request("GET", "/status", auth=(USER, f"guess {i}"), source="127.0.0.2").status
+        answers = [self.request("GET", "/status", auth=(USER, f"guess {i}"),
+                                source="127.0.0.2").status
                    for i in range(100)]
         self.assertLessEqual(answers.count(401), 8)
         self.assertEqual(answers.count(401) + answers.count(429), 100)
         # The owner is elsewhere, and is let in;
-        self.assertEqual(self.board.request("GET", "/status", source="127.0.0.3").status, 200)
+        self.assertEqual(self.request("GET", "/status", source="127.0.0.3").status, 200)
         # and is let in there, too, in the time that is told.
-        reply = self.board.request("GET", "/status", source="127.0.0.2")
+        reply = self.request("GET", "/status", source="127.0.0.2")
         self.refused(reply, 429, "locked_out")
         self.assertLessEqual(int(reply.headers["retry-after"]), 60)
         limit = time.monotonic() + PATIENCE
-        while self.board.request("GET", "/status", source="127.0.0.2").status != 200:
+        while self.request("GET", "/status", source="127.0.0.2").status != 200:
             self.assertLess(time.monotonic(), limit)
             time.sleep(0.2)
 
     def test_from_many_addresses(self):
         for i in range(60):
             for _ in range(6):
-                self.board.request("GET", "/status", auth=(USER, "x"), source=f"127.0.1.{i + 1}")
+                self.request("GET", "/status", auth=(USER, "x"), source=f"127.0.1.{i + 1}")
         self.assertLessEqual(self.board.ask("len(ota._credentials.failed)"), 9)
-        self.assertLessEqual(max(self.board.ask("[c[2] for c in ota._credentials.failed.values()]")), 60)
+        waits = self.board.ask("[c[2] for c in ota._credentials.failed.values()]")
+        self.assertLessEqual(max(waits), 60)
         # No memory is used up, and the wait is bounded: as if it were over.
         self.board.do("ota._credentials.failed.clear()")
-        self.assertEqual(self.board.request("GET", "/status", source="127.0.2.1").status, 200)
+        self.assertEqual(self.request("GET", "/status", source="127.0.2.1").status, 200)
 
 
 class First(unittest.TestCase):
@@ -635,10 +667,13 @@ class First(unittest.TestCase):
                     ("POST", "/upload", body, {"Content_Type": kind})):
                 reply = board.request(method, path, data, **more)
                 check((reply.status, reply.code), (403, "default_password"))
-            for user, password, code in (("a:b", "long enough", "username"), ("", "long enough", "username"),
-                                         ("admin", "otapico", "password"), ("admin", "x" * 65, "password"),
+            for user, password, code in (("a:b", "long enough", "username"), ("", "long enough",
+                                                                              "username"),
+                                         ("admin", "otapico", "password"), ("admin", "x" * 65,
+                                                                            "password"),
                                          ("admin", "new\nline and", "password")):
-                reply = board.request("POST", "/credentials", {"username": user, "password": password})
+                reply = board.request("POST", "/credentials", {"username": user,
+                                                               "password": password})
                 check((reply.status, reply.code), (400, code))
             new = ("owner", "pässword ☃")
             reply = board.request("POST", "/credentials", dict(zip(("username", "password"), new)))
@@ -693,9 +728,11 @@ class Network(unittest.TestCase):
         try:
             board.start()
             wifi = board.request("GET", "/status").json["wifi"]
-            self.assertEqual((wifi["access_point"], wifi["connected"], wifi["ip"]), ("pico", False, "192.168.4.1"))
+            self.assertEqual([wifi[k] for k in ("access_point", "connected", "ip")],
+                             ["pico", False, "192.168.4.1"])
             self.assertEqual(board.put("x", b"x").status, 200)
-            for members in ({"ssid": ""}, {"ssid": "x" * 33}, {"ssid": "virtual", "password": "short"}):
+            for members in ({"ssid": ""}, {"ssid": "x" * 33},
+                            {"ssid": "virtual", "password": "short"}):
                 reply = board.request("POST", "/wifi", members)
                 self.assertEqual((reply.status, reply.code), (400, "wifi"))
             for members, error in (({"ssid": "nowhere"}, "network not found"),
@@ -709,12 +746,34 @@ class Network(unittest.TestCase):
                     if wifi["connected"] if not error else wifi["error"] == error:
                         break
                     self.assertLess(time.monotonic(), limit, wifi)
-            # Its page stays for a while, so that it can tell the new address; and the network is kept.
+            # Its page stays for a while, to tell the new address; and the network is kept.
             self.assertEqual(wifi["access_point"], "pico")
             board.kill()
             board.start()
             wifi = board.request("GET", "/status").json["wifi"]
             self.assertEqual((wifi["ssid"], wifi["access_point"]), ("locked", None))
+        finally:
+            board.destroy()
+
+    def test_the_access_point_stands_in_for_a_network_that_is_gone(self):
+        board = Board()
+        try:
+            board.start()
+            self.assertIsNone(board.ask("wifi.access_point()"))
+            board.do("import _board; wifi.retry_interval_ms = 200; _board.radio = False")
+            board.await_open(False)
+            board.do("wifi.ap_after_ms = 500")
+            board.await_open()
+            wifi = board.request("GET", "/status").json["wifi"]
+            self.assertEqual((wifi["access_point"], wifi["connected"]), ("pico", False))
+            board.do("_board.radio = True")
+            limit = time.monotonic() + PATIENCE
+            while not board.request("GET", "/status").json["wifi"]["connected"]:
+                self.assertLess(time.monotonic(), limit)
+            # A minute later it goes.
+            board.do("wifi._since -= 61000")
+            while board.request("GET", "/status").json["wifi"]["access_point"]:
+                self.assertLess(time.monotonic(), limit)
         finally:
             board.destroy()
 
@@ -758,23 +817,24 @@ class Enrolled(Case):
 
     def test_only_data(self):
         self.assertEqual(self.board.names(), {"log.txt": 3})
-        self.assertEqual(self.board.request("GET", "/status").json["root"], "/data/")
+        self.assertEqual(self.request("GET", "/status").json["root"], "/data/")
         for name in ("main.py", "a/main.py", "flota.json", "boot.py"):
             self.assertEqual(self.board.get(name).status, 404)
-            self.assertEqual(self.board.request("DELETE", "/files/" + name).status, 404)
+            self.assertEqual(self.request("DELETE", "/files/" + name).status, 404)
             self.assertEqual(self.board.put(name, b"evil").status, 200)
             body, kind = form(("file", name, b"evil"))
-            self.assertEqual(self.board.request("POST", "/upload", body, Content_Type=kind).status, 200)
+            self.assertEqual(self.request("POST", "/upload", body, Content_Type=kind).status, 200)
         for name in ("../main.py", "%2e%2e/main.py", "/main.py", "x/../../main.py"):
             self.assertEqual(self.board.put(name, b"evil").status, 400)
             self.assertEqual(self.board.get(name).status, 400)
-        for members in ({"from": "main.py", "to": "../main.py"}, {"from": "../flota.json", "to": "x"}):
-            self.refused(self.board.request("POST", "/rename", members), 400, "name")
+        for members in ({"from": "main.py", "to": "../main.py"}, {"from": "../flota.json",
+                                                                  "to": "x"}):
+            self.refused(self.request("POST", "/rename", members), 400, "name")
         self.assertEqual(self.board.ask("open('/a/main.py').read()"), "signed")
         self.assertEqual(self.board.ask("open('/flota.json').read()"), "{}")
         self.assertNotEqual(self.board.ask("open('/main.py').read()"), "evil")
         self.assertEqual(self.board.ask("[p for p in __import__('sys').path if 'data' in p]"), [])
-        self.assertEqual(self.board.request(
+        self.assertEqual(self.request(
             "POST", "/credentials", {"username": USER, "password": PASSWORD}).status, 200)
         self.assertEqual(self.board.ask("'.ota' in os.listdir('/data')"), True)
         self.assertEqual(self.board.ask("'.ota' in os.listdir('/')"), False)
@@ -782,8 +842,9 @@ class Enrolled(Case):
 
 class PowerCuts(unittest.TestCase):
     def test_anywhere_in_an_upload(self):
-        """The power goes at a random byte; the file is old or new, and the upload can be had again."""
-        rounds, seed = (60 if FULL else 8), int(os.environ.get("SERVICE_SEED") or random.randrange(10**6))
+        """The power goes at a random byte; the file is old or new, and can be sent again."""
+        rounds = 60 if FULL else 8
+        seed = int(os.environ.get("SERVICE_SEED") or random.randrange(10**6))
         print(f"power cuts: seed {seed}, {rounds} rounds", file=sys.stderr)
         chance = random.Random(seed)
         old = noise(12_000, 1)
@@ -816,7 +877,8 @@ class PowerCuts(unittest.TestCase):
                     self.assertEqual(board.go_on("live.bin", new, offset).status, 200)
                     self.assertEqual(board.get("live.bin").body, new)
                 now = new
-            print(f"power cuts: {told} answered before, {kept} went on from where they were", file=sys.stderr)
+            print(f"power cuts: {told} answered before, {kept} went on from where they were",
+                  file=sys.stderr)
         finally:
             board.destroy()
 
@@ -829,7 +891,8 @@ class Imports(unittest.TestCase):
             with open(f"{fakes}/{name}.py", "w") as f:
                 f.write("")
         for names in (["service_ota"], ["manager_wifi"], ["manager_wifi", "service_ota"]):
-            code = f"import sys; sys.path[:0] = [{str(PICO)!r}, {fakes!r}]\nimport {', '.join(names)}\nprint('fine')"
+            code = (f"import sys; sys.path[:0] = [{str(PICO)!r}, {fakes!r}]\n"
+                    f"import {', '.join(names)}\nprint('fine')")
             out = subprocess.run([MICROPYTHON, "-X", "heapsize=190K", "-c", code],
                                  capture_output=True, text=True, timeout=PATIENCE)
             self.assertEqual(out.stdout, "fine\n", out.stderr)
