@@ -59,7 +59,8 @@ _next = array.array("l", [0, 5000, 0, 0])
 _queued = False
 _interrupting = False
 _callback = None
-interrupt_char = -1  # the byte that interrupts, as micropython.kbd_intr sets it
+interrupt_char = -2  # the byte that interrupts, as micropython.kbd_intr sets it; see wanted
+wanted = False  # somebody interrupted while interrupt_char was -2: neither program nor REPL is on
 masked = 0  # machine.disable_irq
 _stdin = -1  # the descriptor of the serial port; the program reads another one's end: see plug
 _fifo = -1
@@ -84,7 +85,7 @@ def _handler(_):
 
 # Moves what came by the serial port to where the program reads it, and sees the interrupt.
 def _pump():
-    global _interrupting
+    global _interrupting, wanted
     while True:
         _ioctl(_stdin, _FIONREAD, _count)
         n = _count[0]
@@ -101,6 +102,8 @@ def _pump():
                 if not _interrupting:
                     _interrupting = True
                     _kill(_pid, _SIGINT)
+            elif c == 3 and interrupt_char == -2:
+                wanted = True
             else:
                 _bytes[kept] = c
                 kept += 1

@@ -35,14 +35,17 @@ def run(do, *args, eof=""):
     try:
         try:
             _board.interrupt_char = 3
+            if _board.wanted:
+                raise KeyboardInterrupt
             do(*args)
         finally:
-            _board.interrupt_char = -1
+            _board.interrupt_char = -2
     except SystemExit:
         result = EXIT
     except BaseException as e:
         result, error = FAILED, e
-    _board.interrupt_char = -1
+    _board.interrupt_char = -2
+    _board.wanted = False
     put(eof)
     if error:
         sys.print_exception(error)
@@ -62,6 +65,7 @@ def raw_repl():
     line = bytearray()
     put("raw REPL; CTRL-B to exit\r\n>")
     while True:
+        _board.interrupt_char = -1
         c = _byte()
         if c == 1:
             if len(line) == 2 and line[0] == 5:
@@ -78,6 +82,7 @@ def raw_repl():
         elif c == 3:
             line = bytearray()
         elif c == 4:
+            _board.interrupt_char = -2
             put("OK")
             if not line:
                 put("\r\n")
@@ -100,6 +105,7 @@ def _raw_paste(command):
     while True:
         c = _byte()
         if c == 3 or c == 4:
+            _board.interrupt_char = -2
             put("\x04")
             break
         source.append(c)
@@ -151,6 +157,7 @@ def friendly_repl():
 
 
 def _paste():
+    _board.interrupt_char = -1
     put("\r\npaste mode; Ctrl-C to cancel, Ctrl-D to finish\r\n=== ")
     line = bytearray()
     while True:
@@ -158,6 +165,7 @@ def _paste():
         if c == 3:
             line = bytearray()
         if c == 3 or c == 4:
+            _board.interrupt_char = -2
             put("\r\n")
             return bytes(line).decode()
         line.append(c)
@@ -238,6 +246,8 @@ def _indent(before):
 
 def _readline(before, prompt):
     """Reads a line behind what there is: (all of it, 0), or (…, the control character)."""
+    _board.interrupt_char = -1
+    _board.wanted = False
     put(prompt)
     line = _indent(before) if before else ""
     put(line)
@@ -270,6 +280,7 @@ def _readline(before, prompt):
         elif 1 <= c <= 5 and not line or c == 3:
             return before + line, c
         elif c == 13:
+            _board.interrupt_char = -2
             put("\r\n")
             if line and (not _history or _history[-1] != line):
                 _history.append(line)
