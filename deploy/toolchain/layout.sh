@@ -27,8 +27,8 @@ inputs() {
   sha256sum <"$cli"
   dpkg-query -W gcc-avr avr-libc binutils-avr arduino-core-avr arduino-ctags g++-12 gcc g++ libc6-dev libmbedtls-dev binutils python3 2>/dev/null || true
   cd "$firmware"
-  find virtual esp32 pico ${fixture:+fixture} -type f -not -path 'virtual/sketches/*' -not -path 'esp32/test/*' -not -path '*/examples/*' \
-    -not -path 'pico/test/*' -not -path 'pico/arduino/*' -not -name '*.md' -not -name '*.pyc' -print0 | sort -z | xargs -0 sha256sum
+  find virtual esp32 pico/{boot,main}.py pico/flota_*.py pico/base pico/virtual ${fixture:+fixture} -type f \
+    -not -path 'virtual/sketches/*' -not -path 'esp32/test/*' -not -path '*/examples/*' -print0 | sort -z | xargs -0 sha256sum
   cd "$here"
   sha256sum layout.sh prewarm.txt micropython-boards.txt
   for installed in "$cores"/packages/*/hardware/*/*; do echo "${installed#"$cores"}"; done

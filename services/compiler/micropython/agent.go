@@ -59,17 +59,18 @@ func readTree(dir string) (files []compiler.File, err error) {
 
 // own are the files that a board of the fleet writes beside its slots, as large as
 // they get: what it was given, the bootloader's and the agent's state, each twice
-// while it is replaced (firmware/pico/README.md).
+// while it is replaced, and an older index (firmware/pico/README.md).
 var own = []deviceproto.Part{
 	{Path: "flota.json", Size: deviceproto.MaxLine}, {Path: "flota.json.new", Size: deviceproto.MaxLine},
 	{Path: "flota/slot", Size: 16}, {Path: "flota/slot.new", Size: 16},
 	{Path: "flota/agent", Size: 8192}, {Path: "flota/agent.new", Size: 8192},
+	{Path: "flota/index.old", Size: 8192},
 	{Path: "data/x", Size: 0},
 }
 
-// spare is what LittleFS itself needs to go on writing, in bytes: the superblock, and
-// blocks for what it moves.
-const spare = 8 * 4096
+// spare is what LittleFS itself needs to go on writing, in bytes; the agent leaves as
+// much.
+const spare = 4 * 4096
 
 // reserved is how many bytes of a board's file system no slot can have: those of
 // the first flash, outside its slots, and of what the board writes.
