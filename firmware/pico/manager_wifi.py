@@ -42,7 +42,7 @@ class WiFiManager:
         self.retry_interval_ms = retry_interval_ms
         self.ap_after_ms = ap_after_ms
         # The chip's number is told by nothing that it sends; so this is not to be guessed.
-        secret = hexlify(sha256(b"access point" + own).digest()[:5]).decode()
+        secret = hexlify(sha256(b"access point" + own).digest()[:6]).decode()
         self.ap_password = ap_password or secret
         self._given = [(ssid, password)] if ssid and ssid != "your_ssid" else []
         self._joined = self._stored()

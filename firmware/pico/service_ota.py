@@ -346,8 +346,9 @@ class Connection:
         return members
 
     async def send(self, data):
+        """Bytes or text, as UTF-8."""
         try:
-            self.stream.write(data)
+            self.stream.write(data.encode() if isinstance(data, str) else data)
             await self.stream.drain()
         except OSError:
             raise Gone
@@ -459,6 +460,9 @@ class Upload:
         if want and want != digest:
             text = "What arrived is not what was sent: its SHA-256 is %s." % digest
             raise Refusal(422, "digest", text, field="sha256", sha256=digest)
+        if _root() != self.root:
+            text = "The device has joined a fleet meanwhile. Try again."
+            raise Refusal(409, "enrolled", text)
         _open_way(self.root, name, make=True)
         os.rename(self.part, self.root + name)
         getattr(os, "sync", int)()
@@ -570,15 +574,12 @@ class Credentials:
     """One name and password, salted and hashed; in a file once the page changed them."""
 
     def __init__(self, username, password):
-        self.salt = os.urandom(16)
-        self.hash = self._hashed(self.salt, username + ":" + password)
-        self.default = password == _DEFAULT
         self.proven = b""  # digest of the header that was right last: hashing takes time
         self.failed = {}  # of each address: [wrong passwords, ticks of the last, seconds to wait]
         for root in (_root(), "/"):
             if _stat(root + ".ota")[0]:
                 # One that cannot be read opens nothing: no way back to the constructor's.
-                self.hash = b""
+                self.salt = self.hash = b""
                 self.default = False
                 try:
                     with open(root + ".ota") as f:
@@ -587,7 +588,10 @@ class Credentials:
                     self.hash = unhexlify(kept["hash"])
                 except (ValueError, KeyError, TypeError):
                     print("OTA: %s.ota cannot be read. Remove it by cable." % root)
-                break
+                return
+        self.salt = os.urandom(16)
+        self.hash = self._hashed(self.salt, username + ":" + password)
+        self.default = password == _DEFAULT
 
     def _hashed(self, salt, text):
         digest = text.encode()

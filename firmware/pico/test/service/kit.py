@@ -177,6 +177,12 @@ class Board:
             self.process.stdin.close()
             self.process = None
 
+    def seconds(self):
+        """Of the processor, that it has used."""
+        told = pathlib.Path(f"/proc/{self.process.pid}/stat").read_text()
+        fields = told.rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
     def await_end(self):
         return self.process.wait(PATIENCE)
 
