@@ -4,6 +4,7 @@ import (
 	"archive/tar"
 
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -406,7 +407,7 @@ func TestBundle(t *testing.T) {
 	found := map[string]string{}
 	for archive := tar.NewReader(strings.NewReader(outputs["main.bundle.tar"])); ; {
 		h, err := archive.Next()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			break
 		}
 		if err != nil || h.ModTime.Unix() != 0 || h.Uid != 0 || h.Mode != 0o644 {

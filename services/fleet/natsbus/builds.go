@@ -32,19 +32,18 @@ func (b Builds) Build(ctx context.Context, workspace, build string) (fleet.Build
 
 // image finds what a device installs over the air, and how many bytes of a slot that takes.
 func image(outputs []*compilerv1.Output) (image *fleet.Part, size int64) {
-	var files []deviceproto.Part
+	var files []deviceproto.Part // in the slot, with the index
 	for _, o := range outputs {
-		part := func(kind string) *fleet.Part {
-			return &fleet.Part{Kind: kind, Size: int64(o.GetSize()), SHA256: o.GetSha256()}
+		role, size := o.GetRole(), int64(o.GetSize())
+		if role == compilerv1.Role_ROLE_APP {
+			return &fleet.Part{Kind: deviceproto.KindApp, Size: size, SHA256: o.GetSha256()}, size
 		}
-		switch o.GetRole() {
-		case compilerv1.Role_ROLE_APP:
-			return part(deviceproto.KindApp), int64(o.GetSize())
-		case compilerv1.Role_ROLE_INDEX:
-			image = part(deviceproto.KindIndex)
-			files = append(files, deviceproto.Part{Path: deviceproto.IndexFile, Size: int64(o.GetSize())})
-		case compilerv1.Role_ROLE_FILE:
-			files = append(files, deviceproto.Part{Path: o.GetName(), Size: int64(o.GetSize())})
+		if role == compilerv1.Role_ROLE_INDEX {
+			image = &fleet.Part{Kind: deviceproto.KindIndex, Size: size, SHA256: o.GetSha256()}
+			files = append(files, deviceproto.Part{Path: deviceproto.IndexFile, Size: size})
+		}
+		if role == compilerv1.Role_ROLE_FILE {
+			files = append(files, deviceproto.Part{Path: o.GetName(), Size: size})
 		}
 	}
 	if image == nil {
