@@ -1,4 +1,4 @@
-"""A virtual Pico and a server to misbehave, for agent_test.py: CPython, nothing but its library."""
+"""A virtual Pico and a server that can misbehave, for agent_test.py: CPython alone."""
 
 import base64
 import hashlib
@@ -19,7 +19,7 @@ PICO = os.path.dirname(HERE)
 sys.path.insert(0, PICO)
 import flota_p256 as p256  # noqa: E402: the product's, which the vectors hold to its word
 
-MICROPYTHON = os.environ["MICROPYTHON"]
+MICROPYTHON, MPY_CROSS = os.environ["MICROPYTHON"], os.environ["MPY_CROSS"]
 SIZE = 848 * 1024
 KEY = "fk_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8"
 K = hashlib.sha256(KEY.encode()).digest()
@@ -65,10 +65,12 @@ def index_of(files):
 
 class Release:
     def __init__(self, deployment, files, version="", **more):
-        self.deployment, self.files, self.version = deployment, files, version or "v%d" % deployment
+        self.deployment, self.files = deployment, files
+        self.version = version or "v%d" % deployment
         self.index = index_of(files)
         self.digest = sha(self.index)
-        self.parts = [self.index] + [d for _, d in sorted((p.encode(), d) for p, d in files.items())]
+        self.parts = [self.index]
+        self.parts += [d for _, d in sorted((p.encode(), d) for p, d in files.items())]
         payload = {
             "format": 1,
             "workspace": "w1",
@@ -248,13 +250,19 @@ class Server:
         return 200, tag, data
 
 
-def agent_files(format="py"):
+def agent_files(compiled=True):
     """The agent as the farm adds it: {path: bytes}."""
     files = {}
     for name in sorted(os.listdir(PICO)):
         if name.startswith("flota_") and name.endswith(".py") and name != "flota_boot.py":
-            with open(os.path.join(PICO, name), "rb") as f:
-                files[name] = f.read()
+            path = os.path.join(PICO, name)
+            if compiled:
+                words = [MPY_CROSS, "-s", name, "-o", "-", path]
+                done = subprocess.run(words, check=True, capture_output=True, timeout=60)
+                files[name[:-2] + "mpy"] = done.stdout
+            else:
+                with open(path, "rb") as f:
+                    files[name] = f.read()
     return files
 
 
@@ -279,7 +287,7 @@ def given(server, **more):
 class Pico:
     """A board: its flash, and what a chip does around a process (firmware/chip/README.md)."""
 
-    def __init__(self, folder, files, hurry=1, heap="640K"):
+    def __init__(self, folder, files, hurry=1, heap="270K"):
         self.folder, self.hurry, self.heap = folder, hurry, heap
         shutil.rmtree(folder, ignore_errors=True)
         os.makedirs(folder)
@@ -297,8 +305,8 @@ class Pico:
             os.makedirs(os.path.dirname(path), exist_ok=True)
             with open(path, "wb") as f:
                 f.write(data)
-        image = [MICROPYTHON, PICO + "/virtual/image.py", self.folder + "/flash.bin", str(SIZE), tree]
-        subprocess.run(image, check=True, timeout=60)
+        image = [PICO + "/virtual/image.py", self.folder + "/flash.bin", str(SIZE), tree]
+        subprocess.run([MICROPYTHON] + image, check=True, timeout=60)
         shutil.rmtree(tree)
 
     def keep(self):
@@ -324,13 +332,14 @@ class Pico:
         if self.cut is not None:
             environment["BOARD_CUT"] = str(self.cut)
         number = theirs.fileno()
+        words = [MICROPYTHON, "-X", "heapsize=" + self.heap, PICO + "/virtual/rom.py"]
 
         def place():
             os.dup2(number, 3)
             os.set_inheritable(3, True)
 
         self.process = subprocess.Popen(
-            [MICROPYTHON, "-X", "heapsize=" + self.heap, PICO + "/virtual/rom.py"],
+            words * 2,  # the ROM is told how it was started: a soft reset does it again
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -402,10 +411,8 @@ class Pico:
         self.process.stdin.close()
         self.process.stdout.close()
         self.process = None
-        try:
+        if self.reset == "power" and os.path.exists(self.folder + "/rtc.bin"):
             os.remove(self.folder + "/rtc.bin")
-        except OSError:
-            pass
 
     def stop(self, reset="power"):
         if self.process:

@@ -1,4 +1,7 @@
-"""Every vector of the device protocol that is for devices: agent_vectors.py FOLDER, with one case a line."""
+"""Every vector of the device protocol that is for devices: agent_vectors.py FOLDER.
+
+The folder has what agent_lines.py made of firmware/vectors.
+"""
 
 import gc
 import json

@@ -13,7 +13,7 @@ export SERVICE_TESTS=$mode PYTHONDONTWRITEBYTECODE=1
 python3 table.py
 [ "$mode" = quick ] || python3 figures.py
 
-modules=$root/services/editor/web/node_modules
+modules=${NODE_MODULES:-$root/services/editor/web/node_modules}
 chromium=${FLOTA_TEST_BROWSER:-/usr/bin/chromium}
 if [ ! -d "$modules/playwright-core" ] || [ ! -x "$chromium" ]; then
   echo "skipped: the page in a browser (it needs $modules, by deploy/setup/web.sh, and $chromium)"

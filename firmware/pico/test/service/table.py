@@ -807,6 +807,42 @@ class Network(unittest.TestCase):
         finally:
             board.destroy()
 
+    def test_the_sample(self):
+        """As it is, but for the port: without a network, with the known password."""
+        board = Board()
+        sample = (PICO / "ota_sample.py").read_text()
+        port = f"(wifi_service, port={board.port})"
+        self.assertIn("(wifi_service)", sample)
+        (board.root / "main.py").write_text(sample.replace("(wifi_service)", port))
+        try:
+            board.start()
+            status = board.request("GET", "/status", auth=("admin", "otapico")).json
+            self.assertEqual(status["wifi"]["access_point"], "device-name")
+            self.assertTrue(status["default_password"])
+        finally:
+            board.destroy()
+
+    def test_a_loop_that_runs_for_ever(self):
+        main = """
+import uasyncio as asyncio
+from manager_wifi import WiFiManager
+from service_ota import OTAUpdateService
+async def main():
+    ota_service = OTAUpdateService(WiFiManager("virtual", "password", "pico"), port=%d)
+    await ota_service.start()
+    await ota_service.start()
+loop = asyncio.get_event_loop()
+loop.create_task(main())
+loop.run_forever()
+"""
+        board = Board()
+        (board.root / "main.py").write_text(main % board.port)
+        try:
+            board.start()
+            self.assertEqual(board.request("GET", "/", auth=("admin", "otapico")).status, 200)
+        finally:
+            board.destroy()
+
     def test_any_wifi_service_will_do(self):
         main = """
 import asyncio
