@@ -202,8 +202,12 @@ func TestMicroPythonRelease(t *testing.T) {
 		t.Fatalf("%v, %+v", err, s)
 	}
 	in.report("d1", made.Number, "downloading", func(r *artifactv1.DeviceReported) { r.Chip, r.Agent, r.SlotSize = "RP2040", "flota_agent/1.0", 4*4096 })
+	in.eventually("report", func() bool { return ada.device("d1").Device.Chip == "RP2040" })
 	in.saw(newBytes, "d1")
-	in.eventually("confirmation by a poll alone", func() bool { d := ada.device("d1").Device; return d.State == "confirmed" && d.RunningVersion == "r3" && d.Chip == "RP2040" })
+	in.eventually("confirmation by a poll alone", func() bool {
+		d := ada.device("d1").Device
+		return d.State == "confirmed" && d.RunningVersion == "r3"
+	})
 
 	// One block of a file, the rest among the names of two folders.
 	var releases struct{ Releases []struct{ Size int64 } }
