@@ -119,7 +119,8 @@ class Board:
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         self.lines = queue.Queue()
         self.console = []
-        threading.Thread(target=self._read, args=(self.process,), daemon=True).start()
+        self.reader = threading.Thread(target=self._read, args=(self.process,))
+        self.reader.start()
         self.until("@started")
         if serving:
             self.await_open()
@@ -173,6 +174,7 @@ class Board:
         if self.process:
             self.process.kill()
             self.process.wait()
+            self.reader.join()
             self.process.stdout.close()
             self.process.stdin.close()
             self.process = None

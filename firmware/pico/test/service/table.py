@@ -733,6 +733,7 @@ class Network(unittest.TestCase):
             board.do("import _board; _board.radio = False")
             board.await_open(False)
             self.assertIsNone(receive(s))
+            s.close()
             board.do("_board.radio = True")
             board.await_open()
             self.assertEqual(board.get("old.py").body, OLD)
