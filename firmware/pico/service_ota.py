@@ -26,6 +26,7 @@ _HEAD_MS = const(8000)  # for a whole head
 _FILL_MS = const(20000)  # for a buffer's worth of an upload
 _SEND_MS = const(20000)  # for an answer
 _CLOSE_MS = const(2000)  # for the client to hang up
+_RESET_MS = const(500)  # for the answer to a restart to arrive
 _DRAIN_MS = const(10000)  # for what a refused client is still sending
 _SYNC = const(32768)  # bytes of an upload that a power cut can cost
 _NAME = const(128)  # bytes of a path
@@ -53,6 +54,16 @@ _CSP = (
 )
 # Names that no stranger can point at this device by DNS: RFC 6761, 6762, 8375, and .internal.
 _LOCAL = (".local", ".localhost", ".test", ".home.arpa", ".internal", ".lan", ".home")
+_PATHS = (
+    "/",
+    "/status",
+    "/files",
+    "/upload",
+    "/rename",
+    "/wifi",
+    "/restart",
+    "/credentials",
+)
 _KEPT = (
     "host",
     "origin",
@@ -86,6 +97,13 @@ class Refusal(Exception):
         more["status"] = status
         more["code"] = code
         more["detail"] = detail
+
+
+def _of_flash(e):
+    """The answer where the flash fails."""
+    if e.errno == _ENOSPC:
+        return Refusal(507, "no_space", "The flash is full.")
+    return Refusal(500, "storage", "The flash fails: %s." % e)
 
 
 class Gone(Exception):
@@ -176,8 +194,8 @@ def _root():
     return "/data/"
 
 
-def _checked(name):
-    """The name of a file as it may be; a path under the root.
+def _checked(name, own=False):
+    """The name of a file as it may be, a path under the root; the service's own files if own.
 
     Raises Refusal: name, hidden or own_code.
     """
@@ -199,7 +217,7 @@ def _checked(name):
             text = "Names that begin with a dot are the service's own."
             raise Refusal(403, "hidden", text, field="name")
         # A folder, a .py and a .mpy each stand for the module of that name.
-        if part.split(".")[0].lower() in ("service_ota", "service_page", "manager_wifi"):
+        if not own and part.split(".")[0].lower() in ("service_ota", "service_page", "manager_wifi"):
             text = "This is the running service's own code: %s. Replace it by cable." % name
             raise Refusal(403, "own_code", text, field="name")
     return name
@@ -484,6 +502,13 @@ def _open_way(root, name, make=False):
         raise Refusal(409, "taken", "This is a folder: %s." % name, field="name")
 
 
+async def _reset():
+    import machine
+
+    await asyncio.sleep_ms(_RESET_MS)
+    machine.reset()
+
+
 class Form:
     """multipart/form-data, RFC 7578, through one fixed buffer."""
 
@@ -745,7 +770,7 @@ class OTAUpdateService:
             self._open.append(c)
             await self._answer(c)
             await c.hang_up()
-        except (Gone, OSError):
+        except (Gone, OSError, MemoryError):
             pass
         except asyncio.CancelledError:
             if c.late and not c.answered and c.method:
@@ -766,9 +791,7 @@ class OTAUpdateService:
                 c.idle = False
                 await self._route(c)
             except OSError as e:
-                if e.errno == _ENOSPC:
-                    raise Refusal(507, "no_space", "The flash is full.")
-                raise Refusal(500, "storage", "The flash fails: %s." % e)
+                raise _of_flash(e)
             except MemoryError:
                 raise Refusal(503, "memory", "The Pico is short of memory. Try again.")
             except (Refusal, Gone):
@@ -822,7 +845,7 @@ class OTAUpdateService:
             text = "The password is the one that everybody knows. Change it first."
             raise Refusal(403, "default_password", text)
         if path[:7] == "/files/" and len(path) > 7:
-            name = _checked(_decoded(path[7:]))
+            name = _checked(_decoded(path[7:]), c.method == "GET")
             if c.method == "PUT":
                 return await self._put(c, name)
             if c.method == "GET":
@@ -839,7 +862,7 @@ class OTAUpdateService:
             return await self._join(c)
         if what == "POST /restart":
             return await self._restart(c)
-        if path in ("/", "/status", "/files", "/upload", "/rename", "/wifi", "/restart"):
+        if path in _PATHS:
             raise Refusal(405, "method", "Not with this method: %s." % c.method)
         raise Refusal(404, "not_found", "There is no such page.")
 
@@ -926,14 +949,8 @@ class OTAUpdateService:
     async def _restart(self, c):
         if self._turn.locked():
             raise Refusal(409, "busy", "An upload is under way.")
-        import machine
-
         await c.answer({})
-        try:
-            await c.hang_up()
-        except Gone:
-            pass
-        machine.reset()
+        asyncio.create_task(_reset())
 
     def _room(self, root, size, part=None):
         """Refuses what does not fit; cut uploads make room."""
@@ -1036,9 +1053,10 @@ class OTAUpdateService:
             done = []
             try:
                 await self._take_form(c, Form(c, self._buffer), _root(), done)
-            except Refusal as e:
+            except (OSError, Refusal) as e:
+                e = e if isinstance(e, Refusal) else _of_flash(e)
                 e.body["files"] = done
-                raise
+                raise e
         await c.answer({"files": done})
 
     async def _take_form(self, c, form, root, done):
