@@ -1,7 +1,9 @@
 package solo_test
 
 import (
+	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -17,6 +19,7 @@ import (
 	"github.com/flota/flota/deploy/solo/solotest"
 	"github.com/flota/flota/firmware/simulator"
 	"github.com/flota/flota/pkg/deviceproto"
+	boardsapi "github.com/flota/flota/services/boards/httpapi"
 	editorapi "github.com/flota/flota/services/editor/httpapi"
 	fleetapi "github.com/flota/flota/services/fleet/httpapi"
 )
@@ -92,6 +95,81 @@ func TestMicroPythonDelta(t *testing.T) {
 	runs(changed)
 	require.Empty(t, fetched.take())
 }
+
+// The same on MicroPython itself: a virtual Pico with its file system, the bootloader
+// and the agent that the farm has added. Then a release that raises, from which it goes back.
+func TestMicroPythonOnAVirtualPico(t *testing.T) {
+	s := startFarm(t, "FLOTA_POLL=1s")
+	ctx := within(t, 5*time.Minute)
+	const virtual = "micropython:py:virtual_pico_w"
+	var board boardsapi.Board
+	require.NoError(t, s.admin.Do(ctx, http.MethodPost, "/api/boards/v1/boards", map[string]string{"name": "pico", "fqbn": virtual}, &board))
+	_, err := s.admin.WaitBoard(ctx, board.Id, func(b boardsapi.Board) bool { return b.State == boardsapi.BoardStateRunning })
+	require.NoError(t, err)
+	d := &desk{server: s, board: board.Id, device: s.register("bot_001")}
+	given := s.provision(d.device, virtual)
+	given.WiFi = []deviceproto.Network{{SSID: "workshop", Password: "a wifi password"}}
+	s.seen.add("a wifi password")
+	_, err = s.admin.ProvisionBoard(ctx, board.Id, given)
+	require.NoError(t, err, d.serial())
+	d.wait("a check-in", func(d fleetapi.Device) bool { return d.Online })
+
+	project, err := s.admin.CreateProject(ctx, "Blinker", "micropython-blink")
+	require.NoError(t, err)
+	project, err = s.admin.ChangeProject(ctx, project.Id, editorapi.ChangeProjectJSONBody{Fqbn: ptr(virtual)})
+	require.NoError(t, err)
+	put := func(path, text string) {
+		_, err := s.admin.PutFile(ctx, project.Id, path, text)
+		require.NoError(t, err)
+	}
+	for n := range 18 {
+		put(fmt.Sprintf("lib/m%02d.py", n), strings.Repeat(fmt.Sprintf("X%d = %d\n", n, n), 50))
+	}
+	const program = "import time\nfrom m07 import X7\nwhile True:\n    print('seven is', X7)\n    time.sleep(1)\n"
+	put("main.py", program)
+	wants := func(state fleetapi.DeviceState) (editorapi.Build, fleetapi.Device) {
+		build := s.build(project.Id, solotest.BuildWish{})
+		wanted := s.deploy(d.device.Product.Device, build.Id)
+		return build, d.wait(string(state), func(d fleetapi.Device) bool { return d.State == state && *d.WantedDeployment == wanted.Number })
+	}
+	build, device := wants(fleetapi.Confirmed)
+	require.Equal(t, s.index(build).Sha256, *device.RunningSha256)
+	require.Equal(t, virtual, *device.Board)
+	require.Contains(t, *device.Agent, "flota_agent/")
+	require.Contains(t, d.serial(), "seven is 7")
+	first := s.imagesServed()
+	require.GreaterOrEqual(t, first, 1+20)
+
+	put("lib/m07.py", "X7 = 'changed'\n")
+	build, device = wants(fleetapi.Confirmed)
+	require.Equal(t, s.index(build).Sha256, *device.RunningSha256)
+	require.Contains(t, d.serial(), "seven is changed")
+	require.Equal(t, 2, s.imagesServed()-first, "the index and one file")
+
+	good := *device.RunningSha256
+	put("main.py", "raise ValueError('going down')\n")
+	_, device = wants(fleetapi.RolledBack)
+	require.Equal(t, "crash", *device.Reason)
+	require.Equal(t, good, *device.RunningSha256)
+	require.Contains(t, d.serial(), "going down")
+}
+
+// imagesServed is how many whole images, indexes and files devices have been given.
+func (s *server) imagesServed() (n int) {
+	s.t.Helper()
+	answer, err := http.Get(s.InsideURL + "/artifact/metrics")
+	require.NoError(s.t, err)
+	text, err := io.ReadAll(answer.Body)
+	require.NoError(s.t, errors.Join(err, answer.Body.Close()))
+	m := regexp.MustCompile(`(?m)^flota_device_requests_total\{request="image",status="200"\} ([0-9]+)$`).FindStringSubmatch(string(text))
+	if m != nil {
+		n, err = strconv.Atoi(m[1])
+		require.NoError(s.t, err)
+	}
+	return n
+}
+
+func ptr[T any](v T) *T { return &v }
 
 // What a Pico has no room for is refused where it is built, or where it is deployed.
 func TestMicroPythonTooLarge(t *testing.T) {
