@@ -3,13 +3,20 @@
 package main
 
 import (
+	"context"
+	"io"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/flota/flota/firmware/chip"
+	"github.com/flota/flota/firmware/chip/chiptest"
 	"github.com/flota/flota/firmware/provision"
 	"github.com/flota/flota/firmware/provision/provisiontest"
+	"github.com/flota/flota/pkg/deviceproto"
 )
 
 // plugPico serves a board with MicroPython, whose files need so many blocks; when it is
@@ -115,5 +122,65 @@ func TestSave(t *testing.T) {
 		if data, err := os.ReadFile(filepath.Join(dir, name)); err != nil || len(strings.TrimSpace(string(data))) == 0 {
 			t.Errorf("%s: %v", name, err)
 		}
+	}
+}
+
+// virtualPico is a Pico with MicroPython and some files, at a serial port.
+func virtualPico(t *testing.T, files map[string]string) (b *chiptest.Bench, port string) {
+	t.Helper()
+	b = chiptest.NewPico(t, files, func(c *chip.Config) { c.Baud = chip.Unlimited })
+	ours, port := pty(t)
+	if err := b.PowerOn(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	end := b.Port()
+	t.Cleanup(func() { end.Close() })
+	go func() { _, _ = io.Copy(ours, end) }()
+	go func() { _, _ = io.Copy(end, ours) }()
+	return b, port
+}
+
+// A Pico on which nothing is but MicroPython: one command, and it is a device that is online.
+func TestVirtualPico(t *testing.T) {
+	board, port := virtualPico(t, map[string]string{"main.py": "import time\nwhile True:\n    print('mine')\n    time.sleep(1)\n", "data/mine.txt": "kept"})
+	p := good(t)
+	s := newServer(t, p.Key)
+	p.Server, p.Board = s.URL, "micropython:py:virtual_pico_w"
+	p.WiFi = []deviceproto.Network{{SSID: "shed", Password: "12345678"}}
+	start(t, nil, nil, "--port", port, "--micropython", "--file", file(t, p)).
+		want(t, 0, "Virtual Pico W with RP2040, MicroPython 1.25.0", "a/flota_agent.py", "100 %", "RP2040, flota_agent/", "not provisioned yet", "bot_001 now", "online: ")
+	if s.polls.Load() == 0 {
+		t.Fatalf("the server was never asked; the board wrote:\n%s", board.Output())
+	}
+	start(t, nil, nil, "--port", port, "--status").want(t, 0, "provisioned before", "server ok")
+	// Again: nothing is written that is there; and it is who it was.
+	r := start(t, nil, nil, "--port", port, "--micropython")
+	r.want(t, 0, "it starts")
+	if strings.Contains(r.output, "%") {
+		t.Errorf("files were written again:\n%s", r.output)
+	}
+	start(t, nil, nil, "--port", port, "--wifi-ssid", "barn", "--wifi-password-file", "/dev/null").want(t, 0, "provisioned before", "barn", "online")
+	start(t, nil, nil, "--port", port, "--erase").want(t, 0, "forgotten")
+}
+
+// mpremote puts the same first flash on a board, by the commands of firmware/pico/FIRST-FLASH.md.
+func TestMpremote(t *testing.T) {
+	mpremote := provisiontest.Mpremote(t)
+	board, port := virtualPico(t, nil)
+	dir := filepath.Join(t.TempDir(), "pico")
+	start(t, nil, nil, "--save", dir).want(t, 0)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	defer cancel()
+	c := exec.CommandContext(ctx, mpremote, "connect", port, "cp", "-r", dir+"/.", ":", "+", "reset")
+	if out, err := c.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s\nthe board wrote:\n%s", err, out, board.Output())
+	}
+	p := good(t)
+	s := newServer(t, p.Key)
+	p.Server, p.Board, p.WiFi = s.URL, "micropython:py:virtual_pico_w", []deviceproto.Network{{SSID: "shed"}}
+	start(t, nil, nil, "--port", port, "--file", file(t, p)).want(t, 0, "not provisioned yet", "bot_001 now", "online: ")
+	// Nothing is missing, and nothing is another.
+	if r := start(t, nil, nil, "--port", port, "--micropython"); r.code != 0 || strings.Contains(r.output, "%") {
+		t.Errorf("%d: %s", r.code, r.output)
 	}
 }
