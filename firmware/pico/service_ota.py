@@ -54,6 +54,7 @@ _CSP = (
 )
 # Names that no stranger can point at this device by DNS: RFC 6761, 6762, 8375, and .internal.
 _LOCAL = (".local", ".localhost", ".test", ".home.arpa", ".internal", ".lan", ".home")
+_OWN = ("service_ota", "service_page", "manager_wifi")
 _PATHS = (
     "/",
     "/status",
@@ -195,7 +196,7 @@ def _root():
 
 
 def _checked(name, own=False):
-    """The name of a file as it may be, a path under the root; the service's own files if own.
+    """The name of a file as it may be: a path under the root; of the service's own if own.
 
     Raises Refusal: name, hidden or own_code.
     """
@@ -217,7 +218,7 @@ def _checked(name, own=False):
             text = "Names that begin with a dot are the service's own."
             raise Refusal(403, "hidden", text, field="name")
         # A folder, a .py and a .mpy each stand for the module of that name.
-        if not own and part.split(".")[0].lower() in ("service_ota", "service_page", "manager_wifi"):
+        if not own and part.split(".")[0].lower() in _OWN:
             text = "This is the running service's own code: %s. Replace it by cable." % name
             raise Refusal(403, "own_code", text, field="name")
     return name

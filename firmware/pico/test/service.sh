@@ -8,6 +8,7 @@ cd "$(dirname "$0")/service"
 mode=${1:-quick}
 root=$(cd ../../../.. && pwd)
 MICROPYTHON=$("$root/deploy/toolchain/micropython.sh")/micropython; export MICROPYTHON
+MPY_CROSS=$("$root/deploy/toolchain/mpy-cross.sh"); export MPY_CROSS
 export SERVICE_TESTS=$mode PYTHONDONTWRITEBYTECODE=1
 
 python3 table.py

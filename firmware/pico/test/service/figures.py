@@ -3,13 +3,11 @@
 Objects of the unix port are of 64 bits, so a Pico needs less than this.
 """
 
-import pathlib
 import statistics
-import subprocess
 import tempfile
 import time
 
-from kit import MODULES, PASSWORD, PICO, USER, Board, form, noise, sha256
+from kit import PASSWORD, USER, Board, compiled, form, noise, sha256
 
 BLOCKS = 700  # 2.8 MB: room for 1 MB twice
 PAIRS = 7
@@ -29,16 +27,6 @@ async def main():
         await asyncio.sleep(1)
 asyncio.run(main())
 """
-
-
-def compiled(folder):
-    """The modules as .mpy, for any board: they have no native code."""
-    cross = subprocess.check_output([PICO.parent.parent / "deploy/toolchain/mpy-cross.sh"],
-                                    text=True).strip()
-    for name in MODULES:
-        out = pathlib.Path(folder) / name.replace(".py", ".mpy")
-        subprocess.check_call([cross, "-O2", "-s", name, "-o", out, PICO / name])
-        yield str(out)
 
 
 def started(modules, measure):
@@ -67,7 +55,7 @@ def heap(modules, size):
 
 def main():
     with tempfile.TemporaryDirectory() as folder:
-        modules = list(compiled(folder))
+        modules = compiled(folder)
         for name, size in (("10k", 10 << 10), ("100k", 100 << 10), ("1m", 1 << 20)):
             peak = heap(modules, size)
             print(f"pico.upload.heap.{name}.kib={peak:.1f}", flush=True)

@@ -2,7 +2,6 @@
 
 import base64
 import hashlib
-import http.client
 import json
 import os
 import pathlib
@@ -20,6 +19,8 @@ PICO = HERE.parent.parent
 MODULES = ("service_ota.py", "manager_wifi.py")
 MICROPYTHON = os.environ.get("MICROPYTHON") or subprocess.check_output(
     [PICO.parent.parent / "deploy/toolchain/micropython.sh"], text=True).strip() + "/micropython"
+MPY_CROSS = os.environ.get("MPY_CROSS") or subprocess.check_output(
+    [PICO.parent.parent / "deploy/toolchain/mpy-cross.sh"], text=True).strip()
 PATIENCE = 60  # seconds for anything
 USER, PASSWORD = "admin", "a good password"
 
@@ -288,6 +289,14 @@ def whole(got):
     return reply if reply.whole else None
 
 
+def compiled(folder):
+    """The modules as .mpy in a folder, for any board: they have no native code. Their paths."""
+    out = [pathlib.Path(folder) / name.replace(".py", ".mpy") for name in MODULES]
+    for name, path in zip(MODULES, out):
+        subprocess.check_call([MPY_CROSS, "-O2", "-s", name, "-o", path, PICO / name])
+    return out
+
+
 def form(*parts, boundary="xYzBoundary"):
     """A multipart body of (field, filename or None, data), and its Content-Type."""
     body = b""
@@ -296,7 +305,3 @@ def form(*parts, boundary="xYzBoundary"):
         body += (f'--{boundary}\r\nContent-Disposition: form-data; name="{field}"{name}\r\n'
                  "\r\n").encode() + data + b"\r\n"
     return body + f"--{boundary}--\r\n".encode(), f"multipart/form-data; boundary={boundary}"
-
-
-__all__ = ["Board", "Reply", "form", "exchange", "receive", "noise", "sha256", "http", "PATIENCE",
-           "PICO", "HERE", "USER", "PASSWORD", "MODULES", "MICROPYTHON", "free_port"]

@@ -7,12 +7,14 @@ import socket
 import struct
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 import unittest
 
 from kit import (
-    MICROPYTHON, PASSWORD, PATIENCE, PICO, USER, Board, exchange, form, noise, receive, sha256)
+    MICROPYTHON, PASSWORD, PATIENCE, PICO, USER, Board, compiled, exchange, form, noise, receive,
+    sha256)
 
 FULL = os.environ.get("SERVICE_TESTS") == "full"
 OLD = b"# the old one\n" * 50
@@ -962,13 +964,21 @@ class PowerCuts(unittest.TestCase):
 
 class Imports(unittest.TestCase):
     def test_from_source_in_190k(self):
+        self.imports(PICO)
+
+    def test_compiled_in_190k(self):
+        folder = self.enterContext(tempfile.TemporaryDirectory())
+        compiled(folder)
+        self.imports(folder)
+
+    def imports(self, folder):
         """Each module, and all together, beside the smallest machine and network."""
-        fakes = self.enterContext(__import__("tempfile").TemporaryDirectory())
+        fakes = self.enterContext(tempfile.TemporaryDirectory())
         for name in ("machine", "network"):
             with open(f"{fakes}/{name}.py", "w") as f:
                 f.write("")
         for names in (["service_ota"], ["manager_wifi"], ["manager_wifi", "service_ota"]):
-            code = (f"import sys; sys.path[:0] = [{str(PICO)!r}, {fakes!r}]\n"
+            code = (f"import sys; sys.path[:0] = [{str(folder)!r}, {fakes!r}]\n"
                     f"import {', '.join(names)}\nprint('fine')")
             out = subprocess.run([MICROPYTHON, "-X", "heapsize=190K", "-c", code],
                                  capture_output=True, text=True, timeout=PATIENCE)
