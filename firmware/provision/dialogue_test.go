@@ -263,10 +263,10 @@ func TestNudge(t *testing.T) {
 func TestNoAnswer(t *testing.T) {
 	device := &provisiontest.Device{Boot: "Hello, world!\n", Deaf: 1000}
 	talk(t, device, func(t *testing.T, d *provision.Dialogue) {
-		ctx, cancel := context.WithTimeout(t.Context(), 29500*time.Millisecond)
+		ctx, cancel := context.WithTimeout(t.Context(), 29300*time.Millisecond)
 		defer cancel()
 		begin := time.Now()
-		if _, err := d.Hello(ctx); !errors.Is(err, provision.ErrNoAnswer) || !errors.Is(err, context.DeadlineExceeded) || time.Since(begin) != 29500*time.Millisecond {
+		if _, err := d.Hello(ctx); !errors.Is(err, provision.ErrNoAnswer) || !errors.Is(err, context.DeadlineExceeded) || time.Since(begin) != 29300*time.Millisecond {
 			t.Errorf("%v after %s", err, time.Since(begin))
 		}
 		said := len(device.Lines())
