@@ -89,10 +89,12 @@ class Refusal(Exception):
     code    stable, for programs
     detail  a sentence, for people
     more    members of the answer's body, such as field (what is at fault) and offset
+    files   what was replaced before
     """
 
     def __init__(self, status, code, detail, **more):
         super().__init__(code)
+        self.files = None
         self.status = status
         self.body = more
         more["status"] = status
@@ -386,10 +388,25 @@ class Connection:
             "\r\nX-Content-Type-Options: nosniff\r\n\r\n" % (status, kind, extra)
         )
 
-    async def answer(self, members, status=200, kind=_JSON, extra=""):
-        body = json.dumps(members).encode()
-        await self.begin(status, kind, len(body), extra)
-        await self.send(body)
+    async def answer(self, members, status=200, kind=_JSON, extra="", files=None):
+        """Members as JSON; files beside them one by one, for there may be many."""
+        text = json.dumps(members)
+        if files is None:
+            body = text.encode()
+            await self.begin(status, kind, len(body), extra)
+            return await self.send(body)
+        await self.begin(status, kind, extra=extra + "Transfer-Encoding: chunked\r\n")
+        text = text[:-1] + (', "files": [' if members else '"files": [')
+        mark = ""
+        for file in files:
+            text += mark + json.dumps(file)
+            mark = ", "
+            if len(text) > _BODY:
+                self.patience(_SEND_MS)
+                await self.send_chunk(text)
+                text = ""
+        await self.send_chunk(text + "]}")
+        await self.send("0\r\n\r\n")
 
     async def answer_file(self, path, kind, extra=""):
         with open(path, "rb") as f:
@@ -771,7 +788,9 @@ class OTAUpdateService:
             self._open.append(c)
             await self._answer(c)
             await c.hang_up()
-        except (Gone, OSError, MemoryError):
+        except MemoryError as e:
+            sys.print_exception(e)
+        except (Gone, OSError):
             pass
         except asyncio.CancelledError:
             if c.late and not c.answered and c.method:
@@ -808,7 +827,7 @@ class OTAUpdateService:
                 extra = 'WWW-Authenticate: Basic realm="Pico", charset="UTF-8"\r\n'
             elif "wait" in e.body:
                 extra = "Retry-After: %d\r\n" % e.body["wait"]
-            await c.answer(e.body, e.status, _PROBLEM, extra)
+            await c.answer(e.body, e.status, _PROBLEM, extra, e.files)
 
     def _check_host(self, c):
         """Refuses what a stranger's page sends: by its own name (DNS rebinding) or origin."""
@@ -854,7 +873,8 @@ class OTAUpdateService:
             if c.method == "DELETE":
                 return await self._delete(c, name)
         if what == "GET /files":
-            return await self._list(c)
+            files = ({"name": n, "size": s} for n, s in _walk(_root()))
+            return await c.answer({}, files=files)
         if what == "POST /upload":
             return await self._post(c)
         if what == "POST /rename":
@@ -887,20 +907,6 @@ class OTAUpdateService:
             "wifi": wifi if isinstance(wifi, dict) else {},
             "can_join": hasattr(self.wifi, "join"),
         }
-
-    async def _list(self, c):
-        await c.begin(200, _JSON, extra="Transfer-Encoding: chunked\r\n")
-        text = '{"files":['
-        first = True
-        for name, size in _walk(_root()):
-            text += ("" if first else ",") + json.dumps({"name": name, "size": size})
-            first = False
-            if len(text) > _BODY:
-                c.patience(_SEND_MS)
-                await c.send_chunk(text)
-                text = ""
-        await c.send_chunk(text + "]}")
-        await c.send("0\r\n\r\n")
 
     async def _download(self, c, name):
         path = _root() + name
@@ -965,13 +971,9 @@ class OTAUpdateService:
 
     def _tidy(self, root, part, most):
         """Removes cut uploads but for so many of them."""
-        for entry in list(os.ilistdir(root)):
-            name = entry[0]
-            if name[:5] == ".ota-" and name != part:
-                if most:
-                    most -= 1
-                else:
-                    _remove(root + name)
+        parts = [e[0] for e in os.ilistdir(root) if e[0][:5] == ".ota-" and e[0] != part]
+        for name in parts[most:]:
+            _remove(root + name)
 
     async def _put(self, c, name):
         """One file, as the body. With its SHA-256 it can go on after a cut."""
@@ -1056,9 +1058,9 @@ class OTAUpdateService:
                 await self._take_form(c, Form(c, self._buffer), _root(), done)
             except (OSError, Refusal) as e:
                 e = e if isinstance(e, Refusal) else _of_flash(e)
-                e.body["files"] = done
+                e.files = done
                 raise e
-        await c.answer({"files": done})
+        await c.answer({}, files=done)
 
     async def _take_form(self, c, form, root, done):
         self._room(root, c.left)
