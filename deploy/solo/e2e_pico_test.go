@@ -96,6 +96,40 @@ func TestMicroPythonDelta(t *testing.T) {
 	require.Empty(t, fetched.take())
 }
 
+// A project of as many files as a release has room for, on a fleet of Picos.
+func TestMicroPythonManyFiles(t *testing.T) {
+	s := startFarm(t)
+	ctx := within(t, 3*time.Minute)
+	project, err := s.admin.CreateProject(ctx, "Blinker", "micropython-blink")
+	require.NoError(t, err)
+	small := s.build(project.Id, solotest.BuildWish{})
+	for n := range deviceproto.MaxIndexLines - len(files(small)) {
+		_, err := s.admin.PutFile(ctx, project.Id, fmt.Sprintf("lib/m%03d.py", n), fmt.Sprintf("X = %d\n", n))
+		require.NoError(t, err)
+	}
+	build := s.build(project.Id, solotest.BuildWish{})
+	t.Logf("built in %s", build.FinishedAt.Sub(*build.StartedAt))
+	require.Len(t, s.listed(build), deviceproto.MaxIndexLines)
+
+	const fleet = 10
+	var provisions []deviceproto.Provision
+	for n := range fleet {
+		product := s.register(fmt.Sprintf("bot_%03d", n))
+		provisions = append(provisions, s.provision(product, picoBoard))
+		s.deploy(product.Product.Device, build.Id)
+	}
+	disk := simulator.Disk{Dir: filepath.Join(t.TempDir(), "bot_000")}
+	devices, err := solotest.RunDevices(ctx, provisions, map[string]simulator.Storage{"bot_000": disk}, simulator.Options{Poll: time.Second})
+	require.NoError(t, err)
+	defer func() { require.NoError(t, devices.Stop()) }()
+	for _, p := range provisions {
+		d, err := s.admin.WaitDevice(ctx, p.Device, func(d fleetapi.Device) bool { return d.State == fleetapi.Confirmed })
+		require.NoError(t, err)
+		require.Equal(t, s.index(build).Sha256, *d.RunningSha256)
+	}
+	s.holds(disk, build)
+}
+
 // The same on MicroPython itself: a virtual Pico with its file system, the bootloader
 // and the agent that the farm has added. Then a release that raises, from which it goes back.
 func TestMicroPythonOnAVirtualPico(t *testing.T) {
