@@ -68,6 +68,7 @@ type Dialogue struct {
 	port    io.ReadWriter
 	o       Options
 	answers <-chan answer // closed when the port is gone
+	nudged  bool          // a program may have been ended for the dialogue
 }
 
 // New begins a dialogue. It reads the port from now on, until that ends: close it,
@@ -91,7 +92,7 @@ type Hello struct {
 
 // Hello asks the device who it is, again and again until it answers or ctx ends. Where
 // nobody answers there may be a MicroPython that runs a program, or its REPL: what runs
-// is interrupted, and the board told to listen. Others pass that over.
+// is interrupted, and the board told to listen, until Leave. Others pass that over.
 func (d *Dialogue) Hello(ctx context.Context) (Hello, error) {
 	line, err := deviceproto.Line("hello", nil)
 	if err != nil {
@@ -247,9 +248,24 @@ func (d *Dialogue) forget() {
 
 // nudge ends a program of MicroPython's and has it listen to the dialogue.
 func (d *Dialogue) nudge(ctx context.Context) error {
-	// A program has a moment to end after each Ctrl-C. Ctrl-B leaves the raw REPL, where
-	// another host may have left it.
-	for _, text := range []string{"\x03", "\x03", "\x02import flota_cable; flota_cable.listen()\r"} {
+	d.nudged = true
+	// Ctrl-B leaves the raw REPL, where another host may have left it.
+	return d.keys(ctx, "\x03", "\x03", "\x02import flota_cable; flota_cable.listen()\r")
+}
+
+// Leave lets a program run again that was ended for the dialogue: MicroPython begins
+// anew, without a reset of the chip.
+func (d *Dialogue) Leave(ctx context.Context) error {
+	if !d.nudged {
+		return nil
+	}
+	d.nudged = false
+	return d.keys(ctx, "\x03", "\x03", "\x04")
+}
+
+// keys presses some at a REPL. A program has a moment to end after each Ctrl-C.
+func (d *Dialogue) keys(ctx context.Context, texts ...string) error {
+	for _, text := range texts {
 		if err := d.send(ctx, []byte(text)); err != nil {
 			return err
 		}

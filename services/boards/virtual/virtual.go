@@ -307,6 +307,9 @@ func (m *machine) Provision(ctx context.Context, p deviceproto.Provision) error 
 	if err == nil {
 		err = talk.Provision(ctx, p)
 	}
+	if err == nil {
+		err = talk.Leave(ctx)
+	}
 	switch f := fault.As(err); {
 	case err == nil:
 		return nil

@@ -143,6 +143,12 @@ func virtualPico(t *testing.T, files map[string]string) (b *chiptest.Bench, port
 // A Pico on which nothing is but MicroPython: one command, and it is a device that is online.
 func TestVirtualPico(t *testing.T) {
 	board, port := virtualPico(t, map[string]string{"main.py": "import time\nwhile True:\n    print('mine')\n    time.sleep(1)\n", "data/mine.txt": "kept"})
+	// Its program is ended for the dialogue, and runs again where there is none.
+	start(t, nil, nil, "--port", port, "--status", "--wait", "4s").want(t, 3, "nothing answers", "--micropython")
+	board.Until("its program", func() bool {
+		text := board.Output()
+		return strings.LastIndex(text, "mine") > strings.LastIndex(text, "no module named 'flota_cable'")
+	})
 	p := good(t)
 	s := newServer(t, p.Key)
 	p.Server, p.Board = s.URL, "micropython:py:virtual_pico_w"

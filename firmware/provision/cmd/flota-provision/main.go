@@ -253,7 +253,7 @@ func (t *task) do(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	defer func() { b.port.Close() }()
+	defer func() { b.part(ctx) }()
 	fmt.Printf("%s: %s\n", t.port, introduction(b.hello))
 	switch {
 	case t.erase:
@@ -303,6 +303,14 @@ type board struct {
 	hello provision.Hello
 }
 
+// part lets the board go on with what it did before.
+func (b *board) part(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	defer cancel()
+	_ = b.Leave(ctx) // a port that is gone is of a board that has begun anew
+	b.port.Close()
+}
+
 // meet opens the port and waits until the board answers, also over a restart that takes
 // its port away.
 func (t *task) meet(ctx context.Context) (*board, error) {
@@ -317,7 +325,7 @@ func (t *task) meet(ctx context.Context) (*board, error) {
 		if b.hello, err = b.Hello(waiting); err == nil {
 			return b, nil
 		}
-		port.Close()
+		b.part(ctx)
 		if errors.Is(err, provision.ErrGone) {
 			select {
 			case <-time.After(again):
