@@ -1,13 +1,25 @@
-// What a new board gets by cable. It does nothing of its own: it waits to be told where it
-// belongs, joins a network, and lets FlotaOTA fetch what is to run. README.md of
-// firmware/esp32 tells how it looks from outside.
+// What a new board gets by cable, an ESP32 or a Pico W. It does nothing of its own: it waits to be told
+// where it belongs, joins a network, and lets FlotaOTA fetch what is to run. README.md of
+// firmware/esp32 and of firmware/pico/arduino tell how it looks from outside.
 #include <FlotaOTA.h>
 #include <WiFi.h>
 #include <flota/agent.h>
-#include <mbedtls/crypto.h>
 
 #include "improv.h"
+
+// A Pico has no recovery portal: its radio cannot be an access point and look for a network at once.
+#if defined(ESP32) || defined(FLOTA_VIRTUAL)
+#define FLOTA_PORTAL 1
+#include <mbedtls/crypto.h>
+
 #include "portal.h"
+#endif
+
+#if defined(ARDUINO_ARCH_RP2040)
+const int kOpen = ENC_TYPE_NONE;
+#else
+const int kOpen = WIFI_AUTH_OPEN;
+#endif
 
 // The status LED is the board's own, which on a plain ESP32 is mostly at GPIO2.
 #if defined(LED_BUILTIN)
@@ -54,6 +66,8 @@ bool remember(const char *ssid, const char *password) {
 
 // --- Recovery portal -------------------------------------------------------------------
 
+#if FLOTA_PORTAL
+
 // portal_password is made of the device key, so that who may see that (the server, and who has
 // the cable) knows it and nobody else: 12 of [a-z2-7], the beginning of HMAC-SHA256(K,
 // "flota1-portal\n") in base32. False for a board that has no key yet: it has the cable.
@@ -85,7 +99,32 @@ const char *entered(const String &ssid, const String &password) {
 
 Portal portal(entered);
 
+// rescue opens the portal when there was no network for a while, and closes it when there is.
+void rescue() {
+  static uint32_t last = 0;
+  char password[13];
+  if (connected()) {
+    last = millis();
+    if (portal.is_open()) Serial.println("Recovery portal: closed.");
+    portal.close();
+  } else if (!portal.is_open() && millis() - last > kPatience && portal_password(password)) {
+    last = millis();
+    if (portal.open(name, password)) {
+      Serial.printf("Recovery portal: Wi-Fi %s, password %s, page http://192.168.4.1/\n", name, password);
+    }
+  }
+  portal.step();
+}
+#endif
+
 // --- Cable -----------------------------------------------------------------------------
+
+// name_of a network that was found.
+const char *name_of(int i) {
+  static String name;
+  name = WiFi.SSID(uint8_t(i));
+  return name.c_str();
+}
 
 class Cable : public improv::Device {
  public:
@@ -126,8 +165,8 @@ class Cable : public improv::Device {
   void scan() override {
     int found = WiFi.scanNetworks();
     for (int i = 0; i < found; i++) {
-      improv_.found(WiFi.SSID(uint8_t(i)).c_str(), int(WiFi.RSSI(uint8_t(i))),
-                    WiFi.encryptionType(uint8_t(i)) != WIFI_AUTH_OPEN);
+      improv_.found(name_of(i), int(WiFi.RSSI(uint8_t(i))),
+                    WiFi.encryptionType(uint8_t(i)) != kOpen);
     }
     WiFi.scanDelete();
   }
@@ -170,7 +209,7 @@ void updated(const FlotaUpdate &update) {
 void introduce() {
   flota::Machine &m = flota::machine();
   Serial.printf("\nFlota base, %s, %s, %s, slots of %u bytes, rollback: %s\n", flota::kAgent, m.board.chip(), name,
-                unsigned(m.slots.size()), m.slots.rolls_back() ? "bootloader" : "agent-only");
+                unsigned(m.slots.size()), m.slots.rollback());
   if (!FlotaOTA.provisioned())
     Serial.println("Belongs nowhere yet: waits on this port for flota-provision or the page.");
 }
@@ -188,23 +227,6 @@ void narrate() {
   Serial.println(now);
 }
 
-// rescue opens the portal when there was no network for a while, and closes it when there is.
-void rescue() {
-  static uint32_t last = 0;
-  char password[13];
-  if (connected()) {
-    last = millis();
-    if (portal.is_open()) Serial.println("Recovery portal: closed.");
-    portal.close();
-  } else if (!portal.is_open() && millis() - last > kPatience && portal_password(password)) {
-    last = millis();
-    if (portal.open(name, password)) {
-      Serial.printf("Recovery portal: Wi-Fi %s, password %s, page http://192.168.4.1/\n", name, password);
-    }
-  }
-  portal.step();
-}
-
 void setup() {
   Serial.begin(115200);
   if (kLed >= 0) pinMode(uint8_t(kLed), OUTPUT);
@@ -218,7 +240,9 @@ void setup() {
 void loop() {
   static uint32_t narrated = 0;
   cable.step();
+#if FLOTA_PORTAL
   rescue();
+#endif
   if (millis() - narrated >= 500) {
     narrated = millis();
     narrate();

@@ -1,3 +1,6 @@
+// Not on a Pico; see base.ino.
+#if !defined(ARDUINO_ARCH_RP2040)
+
 #include "portal.h"
 
 #include <DNSServer.h>
@@ -65,3 +68,5 @@ void Portal::step() {
   names.processNextRequest();
   server.handleClient();
 }
+
+#endif

@@ -3,7 +3,8 @@
 #   firmware/pico/arduino/test/run.sh [quick|full]
 # quick: g++, every test, some power cuts of each kind. Half a minute.
 # full:  besides, ASan and UBSan, and a power cut at every byte, which takes some minutes.
-# It installs nothing. Needs g++ make doctest-dev nlohmann-json3-dev libmbedtls-dev libbearssl-dev zlib1g-dev.
+# It installs nothing. Needs g++ make doctest-dev nlohmann-json3-dev libmbedtls-dev zlib1g-dev; what needs libbearssl-dev,
+# or gcc-arm-none-eabi and qemu-system-arm, says so where it is skipped.
 set -euo pipefail
 cd "$(dirname "$0")"
 tier=${1:-quick}
@@ -28,6 +29,8 @@ step "compiles as C++11 to C++20, without exceptions"
 make -s portable
 step "unit tests, updates, power cuts"
 make -s "$jobs" check BEARSSL=$bearssl
+step "the exchange of threads, on the chips' own instructions"
+exchange/run.sh 2>&1
 [ "$tier" = full ] || exit 0
 
 step "the same tests with ASan and UBSan"

@@ -6,6 +6,7 @@
 #include <LittleFS.h>
 
 #include "../bearssl/crypto.h"
+#include "../flota/agent.h"
 #include "board.h"
 #include "command.h"
 #include "filesystem.h"
@@ -105,9 +106,11 @@ Machine &machine() {
   return machine;
 }
 
-// A static constructor may call it.
-void start(void (*agent)()) {
-  agent_body = agent;
+// A static constructor may call it. What both threads use is made here: nothing keeps two from making it at once.
+void start(void (*body)()) {
+  agent_body = body;
+  machine();
+  agent();
   prepare_to_share();
   start_thread(run, share);
 }
