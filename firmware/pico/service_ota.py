@@ -716,6 +716,7 @@ class OTAUpdateService:
         self._buffer = bytearray(_BUFFER + _CHECK)
         self._turn = asyncio.Lock()
         self._open = []
+        self._fault = None  # the network's last, told once
         self._task = None
 
     async def start(self):
@@ -735,7 +736,9 @@ class OTAUpdateService:
             point = getattr(self.wifi, "access_point", None)
             return self.wifi.is_connected() or (point and point())
         except Exception as e:  # the program's own, or the network's
-            sys.print_exception(e)
+            if repr(e) != self._fault:
+                self._fault = repr(e)
+                sys.print_exception(e)
             return False
 
     async def _run(self):
