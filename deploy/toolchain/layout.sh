@@ -97,8 +97,16 @@ for architecture in $(agent architectures | tr ',' ' '); do
     rm -rf "$platform/libraries/FlotaOTA"
     mkdir -p "$platform/libraries"
     cp -a "$firmware/esp32/FlotaOTA" "$platform/libraries/FlotaOTA"
-    if [ "$architecture" = virtual ]; then foreign=esp32; else foreign=posix; fi
-    rm -rf "$platform/libraries/FlotaOTA/examples" "$platform/libraries/FlotaOTA/src/$foreign"
+    # The core and the folders of this machine; the other machines' are not compiled with every sketch.
+    case $architecture in
+      virtual) own="posix mbedtls" ;;
+      rp2040) own="pico bearssl" ;;
+      *) own="$architecture mbedtls" ;;
+    esac
+    rm -rf "$platform/libraries/FlotaOTA/examples"
+    for folder in "$platform"/libraries/FlotaOTA/src/*/; do
+      case " flota $own " in *" $(basename "$folder") "*) ;; *) rm -rf "$folder" ;; esac
+    done
   done
 done
 place "$micropython" micropython
@@ -185,7 +193,7 @@ warm() {
     /toolchain/bin/arduino-cli --config-file /toolchain/arduino-cli.yaml compile -q --json -b "$1" /job/sketch >warm/log 2>&1
 }
 while read -r fqbn; do
-  platform=${fqbn%:*}
+  platform=$(cut -d: -f1,2 <<<"$fqbn") # options may follow the board
   [ -d "user/hardware/${platform/://}" ] || [ -d "data/packages/${platform/://hardware/}" ] || continue
   echo "  compiling the core of $fqbn …" >&2
   warm "$fqbn" || { tail -c 2000 warm/log >&2; echo "flota: the core of $fqbn did not compile beforehand; its first builds will be slower" >&2; rm -rf warm/cache; continue; }

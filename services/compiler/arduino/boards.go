@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"cmp"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -15,17 +16,17 @@ import (
 )
 
 // readPlatforms lists the cores that are laid out below a toolchain root, from
-// their own boards.txt and platform.txt, and which version of FlotaOTA each has. Asking arduino-cli for each board's
-// options would take minutes for a core with hundreds of boards.
-func readPlatforms(root, digest string) (all []compiler.Platform, agents map[string]string, err error) {
-	agents = map[string]string{}
+// their own boards.txt and platform.txt, which version of FlotaOTA each has, and the boards on which that cannot run.
+// Asking arduino-cli for each board's options would take minutes for a core with hundreds of boards.
+func readPlatforms(root, digest string) (all []compiler.Platform, agents map[string]string, radioless map[string]bool, err error) {
+	agents, radioless = map[string]string{}, map[string]bool{}
 	for _, pattern := range []string{
 		"user/hardware/*/*/boards.txt",            // laid out
 		"data/packages/*/hardware/*/*/boards.txt", // installed
 	} {
 		found, err := filepath.Glob(filepath.Join(root, pattern))
 		if err != nil {
-			return nil, nil, err
+			return nil, nil, nil, err
 		}
 		for _, file := range found {
 			dir := filepath.Dir(file)
@@ -37,11 +38,16 @@ func readPlatforms(root, digest string) (all []compiler.Platform, agents map[str
 			}
 			p, err := readPlatform(dir, id)
 			if err != nil {
-				return nil, nil, err
+				return nil, nil, nil, err
 			}
 			if agents[id], err = readAgent(dir); err != nil {
-				return nil, nil, err
+				return nil, nil, nil, err
 			}
+			without, err := readRadioless(id, dir)
+			if err != nil {
+				return nil, nil, nil, err
+			}
+			maps.Copy(radioless, without)
 			if parts[0] == "data" {
 				p.Version = parts[5] // what was installed, whatever the core says of itself
 			}
@@ -50,7 +56,7 @@ func readPlatforms(root, digest string) (all []compiler.Platform, agents map[str
 		}
 	}
 	slices.SortFunc(all, func(a, b compiler.Platform) int { return cmp.Compare(a.ID, b.ID) })
-	return all, agents, nil
+	return all, agents, radioless, nil
 }
 
 func readPlatform(dir, id string) (compiler.Platform, error) {

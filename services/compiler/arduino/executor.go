@@ -46,6 +46,7 @@ type Executor struct {
 	box       *sandbox.Sandbox
 	platforms []compiler.Platform
 	agents    map[string]string // platform → version of FlotaOTA
+	radioless map[string]bool   // FQBNs of boards on which it cannot run
 	// members are, by platform with FlotaOTA, what every program has in it.
 	members map[string]map[string]bool
 	digest  string   // of all that decides what bytes come out
@@ -55,7 +56,7 @@ type Executor struct {
 // New reads which boards the toolchain has.
 func New(cfg Config, box *sandbox.Sandbox) (*Executor, error) {
 	digest := cfg.Toolchain.With(recipe + managedSource)
-	platforms, agents, err := readPlatforms(cfg.Toolchain.Dir, digest)
+	platforms, agents, radioless, err := readPlatforms(cfg.Toolchain.Dir, digest)
 	if err != nil {
 		return nil, err
 	}
@@ -73,7 +74,7 @@ func New(cfg Config, box *sandbox.Sandbox) (*Executor, error) {
 		return nil, err
 	}
 	cfg.Limits = cfg.Limits.Or(DefaultLimits())
-	return &Executor{cfg: cfg, box: box, platforms: platforms, agents: agents, members: members, digest: digest, files: files}, nil
+	return &Executor{cfg: cfg, box: box, platforms: platforms, agents: agents, radioless: radioless, members: members, digest: digest, files: files}, nil
 }
 
 // Platforms implements compiler.Executor.
@@ -91,7 +92,7 @@ func (e *Executor) Execute(ctx context.Context, job compiler.Job, log compiler.L
 	}
 	log.Phase(compiler.Compile)
 	log.Line(compiler.Farm, fmt.Sprintf("Compiling %s for %s (%s)", sketch.Main, board.Name, fqbn))
-	managed := e.manage(&sketch, fqbn, job.Unmanaged, log)
+	fqbn, managed := e.manage(&sketch, board, fqbn, job.Unmanaged, log)
 	return e.compile(ctx, sketch, task{fqbn, managed, job.Verbose, job.Limits.Or(e.cfg.Limits)}, log)
 }
 

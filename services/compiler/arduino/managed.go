@@ -48,21 +48,76 @@ func readMembers(root, platform string) (map[string]bool, error) {
 	return members, nil
 }
 
+// picoRadio is what arduino-pico's boards.txt has where a board has the radio that
+// FlotaOTA knows, that of Pico W and Pico 2 W.
+const picoRadio = "PICO_CYW43_SUPPORTED=1"
+
+// readRadioless returns the boards of a platform on which the agent cannot run,
+// since they have no network: those of arduino-pico without the radio.
+func readRadioless(platform, dir string) (map[string]bool, error) {
+	if !strings.HasSuffix(platform, ":rp2040") {
+		return nil, nil
+	}
+	p, err := readProperties(filepath.Join(dir, "boards.txt"))
+	if err != nil {
+		return nil, err
+	}
+	without := map[string]bool{}
+	for _, key := range p.keys {
+		if id, ok := strings.CutSuffix(key, ".name"); ok && !strings.Contains(p.value[id+".build.extra_flags"], picoRadio) {
+			without[platform+":"+id] = true
+		}
+	}
+	return without, nil
+}
+
+// withFileSystem returns an FQBN of which the flash has a file system, where the
+// board's option "flash" has values "<bytes>_<bytes of it for the file system>",
+// as arduino-pico's, and none was chosen: half of it, at most. The agent keeps
+// there what it was given, and downloads into it.
+func withFileSystem(board compiler.Board, fqbn string) string {
+	_, options, _ := strings.Cut(strings.TrimPrefix(fqbn, board.FQBN), ":")
+	best, most := "", 0
+	for _, o := range board.Options {
+		for _, v := range o.Values {
+			var flash, files int
+			if n, err := fmt.Sscanf(v.ID, "%d_%d", &flash, &files); o.ID == "flash" && n == 2 && err == nil && files <= flash/2 && files > most {
+				best, most = "flash="+v.ID, files
+			}
+		}
+	}
+	switch {
+	case best == "" || strings.Contains(","+options, ",flash="):
+		return fqbn
+	case options == "":
+		return fqbn + ":" + best
+	default:
+		return board.FQBN + ":" + best + "," + options
+	}
+}
+
 // manage adds the agent to a sketch, if it is wanted and there is one for the
-// platform, and says so in the log.
-func (e *Executor) manage(sketch *intake.Sketch, fqbn string, unmanaged bool, log compiler.Log) (managed bool) {
+// board, and says so in the log. It returns the FQBN to compile for.
+func (e *Executor) manage(sketch *intake.Sketch, board compiler.Board, fqbn string, unmanaged bool, log compiler.Log) (_ string, managed bool) {
 	version := e.agents[platformOf(fqbn)]
 	switch {
 	case version == "":
-		return false
+		return fqbn, false
+	case e.radioless[board.FQBN]:
+		log.Line(compiler.Farm, "Warning: "+board.Name+" has no Wi-Fi: this firmware goes there by cable, and so does each after it.")
+		return fqbn, false
 	case unmanaged:
 		log.Line(compiler.Farm, "Warning: this project does without "+agentLibrary+
 			". A board that runs this firmware cannot be updated over the air, nor fall back, unless the sketch does that itself.")
-		return false
+		return fqbn, false
 	}
 	log.Line(compiler.Farm, fmt.Sprintf("%s %s is added", agentLibrary, version))
 	sketch.Files = append(sketch.Files, compiler.File{Path: managedFile, Data: []byte(managedSource)})
-	return true
+	if with := withFileSystem(board, fqbn); with != fqbn {
+		log.Line(compiler.Farm, agentLibrary+" needs a file system for updates: "+with)
+		fqbn = with
+	}
+	return fqbn, true
 }
 
 // platformOf returns the platform of an FQBN.

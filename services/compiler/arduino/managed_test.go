@@ -128,6 +128,63 @@ func TestManagedSketches(t *testing.T) {
 	}
 }
 
+// arduino-pico's boards begin with no file system at all, and some have no radio.
+func TestManagedPico(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	text := "menu.flash=Flash Size\nmenu.freq=CPU Speed\n"
+	for board, flags := range map[string]string{"w": "-DPICO_CYW43_SUPPORTED=1 -DCYW43_PIN_WL_DYNAMIC=1", "plain": ""} {
+		text += board + ".name=Pico " + board + "\n" + board + ".build.extra_flags=" + flags + "\n" +
+			board + ".menu.freq.133=133 MHz\n" + board + ".menu.freq.200=200 MHz\n" +
+			board + ".menu.flash.2097152_0=2MB (no FS)\n" + board + ".menu.flash.2097152_65536=2MB (FS: 64KB)\n" +
+			board + ".menu.flash.2097152_1048576=2MB (FS: 1MB)\n" + board + ".menu.flash.2097152_1572864=2MB (FS: 1.5MB)\n"
+	}
+	for name, text := range map[string]string{"boards.txt": text, "platform.txt": "name=Pico\nversion=5.3.0\n"} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	p, err := readPlatform(dir, "rp2040:rp2040")
+	if err != nil {
+		t.Fatal(err)
+	}
+	radioless, err := readRadioless(p.ID, dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if other, err := readRadioless("esp32:esp32", dir); err != nil || len(other) != 0 {
+		t.Errorf("%v %v", other, err)
+	}
+	e := &Executor{agents: map[string]string{p.ID: "1.0.0"}, radioless: radioless}
+	for _, c := range []struct {
+		fqbn, want string
+		managed    bool
+	}{
+		{"rp2040:rp2040:w", "rp2040:rp2040:w:flash=2097152_1048576", true},
+		{"rp2040:rp2040:w:flash=2097152_0", "rp2040:rp2040:w:flash=2097152_1048576", true},
+		{"rp2040:rp2040:w:flash=2097152_65536", "rp2040:rp2040:w:flash=2097152_65536", true},
+		{"rp2040:rp2040:w:freq=200", "rp2040:rp2040:w:flash=2097152_1048576,freq=200", true},
+		{"rp2040:rp2040:w:freq=200,flash=2097152_1572864", "rp2040:rp2040:w:flash=2097152_1572864,freq=200", true},
+		{"rp2040:rp2040:plain", "rp2040:rp2040:plain", false},
+		{"rp2040:rp2040:plain:freq=200", "rp2040:rp2040:plain:freq=200", false},
+	} {
+		board, canonical, err := compiler.Resolve([]compiler.Platform{p}, c.fqbn)
+		if err != nil {
+			t.Fatal(err)
+		}
+		sketch, log := &intake.Sketch{}, &record{}
+		fqbn, managed := e.manage(sketch, board, canonical, false, log)
+		// What is compiled for is something that the board has.
+		if _, again, err := compiler.Resolve([]compiler.Platform{p}, fqbn); err != nil || again != c.want || managed != c.managed ||
+			(len(sketch.Files) == 1) != c.managed || strings.Contains(log.String(), "no Wi-Fi") == c.managed {
+			t.Errorf("%s: %s %t %v\n%s", c.fqbn, fqbn, managed, err, log)
+		}
+		if plain, managed := e.manage(sketch, board, canonical, true, log); plain != canonical || managed {
+			t.Errorf("%s: unmanaged %s", c.fqbn, plain)
+		}
+	}
+}
+
 // Who opts out gets what was written and a warning; who has the agent in the
 // sketch has it all the same.
 func TestUnmanagedSketches(t *testing.T) {
