@@ -36,7 +36,7 @@ def _printable(text):
 
 def _chip():
     name = sys.implementation._machine
-    return _printable(name[name.rfind(" with ") + 6 :] if " with " in name else name)
+    return _printable(name[name.rfind(" with ") + 6:] if " with " in name else name)
 
 
 class Agent:
@@ -99,6 +99,11 @@ class Agent:
                 pass
         except Exception as error:
             self._fault(error)
+        except BaseException:
+            # Ctrl-C, meant for the program: what was under way begins anew.
+            self._life = None
+            self.wire.close()
+            raise
         finally:
             self._stepping = False
 
@@ -299,11 +304,12 @@ class Agent:
             return result
         interval = int(wire.poll) if wire.poll.isdigit() and len(wire.poll) < 10 else 0
         self._usual = min(interval * 1000, clock.MAX_WAIT) if interval else clock.USUAL
-        offer = bytes(wire.view[: wire.length]) if wire.status == 200 else None
+        size = wire.length if wire.status == 200 else 0
         self._checked_in()
         self._wanted = False  # unless it is what is offered
-        if offer:
-            result = yield from self._offered(offer)
+        if size:
+            # What a check-in means is written to the storage only: the body lies where it lay.
+            result = yield from self._offered(size)
             if result != "ok":
                 return result
         else:
@@ -347,25 +353,23 @@ class Agent:
 
     # An offer.
 
-    def _offered(self, body):
+    def _offered(self, size):
         release = {"deployment": 0, "version": "", "size": 0}
         try:
-            decided = yield from self._decide(body, release)
+            decided = yield from self._decide(size, release)
         except Wrong as e:
             if release["deployment"] and release["deployment"] == self.kept.decided:
                 return "ok"
             self._refuse(release, e.args[0])
             return "ok"
         if decided == "install":
-            body = None
             return (yield from self._install(release, release.pop("link")))
         return decided
 
-    def _decide(self, body, release):
+    def _decide(self, size, release):
         """Checks an offer and accepts it: "install", "ok" where it is to be left alone, "outage"
         where that cannot be written down. Raises Wrong."""
-        offer = parse_offer(body)
-        body = None
+        offer = parse_offer(bytes(self.wire.view[:size]))
         if self._slot_size is None:
             self._slot_size = yield from flota_install.capacity()
         given, kept = self._given, self.kept
@@ -662,6 +666,7 @@ class Agent:
 
     def _compose(self, report, log):
         deployment, state, reason, percent = report
+        gc.collect()
         body = {
             "deployment": deployment,
             "state": state,

@@ -154,12 +154,18 @@ def boot():
     """boot.py: starts the slot's agent. What cannot even do that does not stay."""
     if start() is None:
         return
+    import gc
+
+    gc.threshold(4096)  # what stays is packed, and leaves room for what TLS takes in one piece
     try:
         import flota_agent
 
         flota_agent.boot()
-    except Exception as error:  # noqa: B902: whatever it is, a new release must not end here
+    except Exception as error:  # whatever it is, a new release must not end here
         fail(error)
+    finally:
+        gc.collect()
+        gc.threshold(-1)
 
 
 def fail(error):
@@ -181,7 +187,7 @@ def run(names):
         if agent:
             agent.started()
         names.pop("flota_boot", None)
-        execfile("/%s/main.py" % slot, names)
+        execfile("/%s/main.py" % slot, names)  # noqa: F821: MicroPython's
         error = None
     except Exception as e:
         error = e

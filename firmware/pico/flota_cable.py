@@ -83,18 +83,20 @@ def _groups(given):
 
 
 def check(given):
-    """What a device is given, as it is to be kept. Raises Wrong for the first field that is not right."""
+    """What a device is given, as it is to be kept. Raises Wrong for the first wrong field."""
     board = given.get("board")
     rules = (
         ("server", origin(given.get("server")), "an origin like http://flota.local:8081"),
         ("workspace", _of(_ID, given.get("workspace")), "1 to 64 of a-z and 0-9"),
         ("device", _of(_ID, given.get("device")), "1 to 64 of a-z and 0-9"),
-        ("product_id", _of(_NAME, given.get("product_id")), "1 to 64 of A-Z, a-z, 0-9, ., _ and -"),
+        ("product_id", _of(_NAME, given.get("product_id")), "1 to 64 of A-Z a-z 0-9 . _ -"),
         ("key", valid_key(given.get("key")), "a device key"),
         ("keys", _keys(given.get("keys")), "one or two public signing keys, different ones"),
         (
             "board",
-            isinstance(board, str) and 1 <= len(board) <= 128 and all(" " < c <= "~" for c in board),
+            isinstance(board, str)
+            and 1 <= len(board) <= 128
+            and all(" " < c <= "~" for c in board),
             "1 to 128 printable characters without spaces",
         ),
         ("groups", _groups(given.get("groups", [])), "at most 8 names of 1 to 64 bytes"),
@@ -141,7 +143,7 @@ def answer(word, *members):
 class Cable:
     """The device's side of the dialogue, on sys.stdin and sys.stdout.
 
-    agent  what it is asked of: hello() and status(), pairs of name and value; changed() after it was given something
+    agent  hello() and status(), pairs of name and value; changed() after it was given something
     """
 
     def __init__(self, agent):
@@ -173,7 +175,7 @@ class Cable:
     def feed(self, c):
         """Takes a byte; returns the answer to a line that it ends, or None."""
         if c != 10:
-            if self._size < MAX_LINE:
+            if 0 <= self._size < MAX_LINE:
                 self._line[self._size] = c
             if self._size or c == 123:  # what begins without a brace is somebody's output
                 self._size += 1

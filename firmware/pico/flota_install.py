@@ -182,8 +182,10 @@ class Install:
         running = Index("/%s/.index" % flota_boot.slot)
         try:
             yield from running.load()
+            running.close()
             for i in range(len(index)):
                 digest, size, path = index.line(i)
+                index.close()
                 target = folder + "/" + path
                 if size_of(target) != size or (
                     (yield from digest_of(target, self.view)) != digest
@@ -192,6 +194,7 @@ class Install:
                     if not self._make_folders(path):
                         return "ok", "format"
                     found = running.find(digest) if running.valid else None
+                    running.close()
                     there = found and (yield from self._copy(found[2], digest, target))
                     if not there:
                         to = "%s/%d" % (link, i + 1)
@@ -285,7 +288,7 @@ class Install:
                 pass  # it is there, or the file will not be
 
     def _copy(self, path, digest, target):
-        """A file of the release that runs: a generator. False where it is not what it should be."""
+        """A file of the release that runs: a generator. False where it is another by now."""
         part = _PART + digest[:16]
         view = self.view[:_CHUNK]
         with open("/%s/%s" % (flota_boot.slot, path), "rb") as f, open(part, "wb") as out:

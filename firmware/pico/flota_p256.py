@@ -1,8 +1,8 @@
 """ECDSA over P-256 with SHA-256 (FIPS 186-5, 6.4.2): verification in constant memory.
 
-Jacobian coordinates with a = -3 (hyperelliptic.org/EFD: dbl-2001-b, madd), and both scalars in one pass over
-G, Q, G+Q and G-Q (Shamir's trick). The digits are the difference of the bits of 3k and of k: a non-adjacent form
-that needs no table. Nothing here is secret, so nothing needs constant time.
+Jacobian coordinates with a = -3 (hyperelliptic.org/EFD: dbl-2001-b, madd), and both scalars in one
+pass over G, Q, G+Q and G-Q (Shamir's trick). The digits are the difference of the bits of 3k and
+of k: a non-adjacent form that needs no table. Nothing here is secret: nothing needs constant time.
 """
 
 P = 0xFFFFFFFF00000001000000000000000000000000FFFFFFFFFFFFFFFFFFFFFFFF
@@ -79,9 +79,10 @@ def _plus(X, Y, Z, x, y):
 
 
 def verify(key, digest, signature):
-    """Whether `signature` (r then s, 32 bytes each, big-endian) over `digest` (32 bytes) is by `key`.
+    """Whether a signature over a digest (32 bytes) is by this key: a generator.
 
-    A generator: it yields every few milliseconds, and returns True or False.
+    signature  r then s, 32 bytes each, big-endian
+    It yields every few milliseconds, and returns True or False.
     """
     q = point(key)
     r = int.from_bytes(signature[:32], "big")

@@ -1,7 +1,8 @@
-"""The signed statement and the index (firmware/README.md): what a device decides about them, in the protocol's order."""
+"""The signed statement and the index (firmware/README.md): what a device decides about them."""
 
 import json
-from binascii import a2b_base64, b2a_base64
+from array import array
+from binascii import a2b_base64, b2a_base64, unhexlify
 from hashlib import sha256
 
 import flota_p256
@@ -21,12 +22,17 @@ class Wrong(Exception):
 
 
 def base64(text):
-    """The bytes of standard, padded base64; None where a text is none. a2b_base64 alone takes much more."""
+    """The bytes of standard, padded base64, or None: a2b_base64 alone takes much more."""
     try:
         data = a2b_base64(text)
     except (TypeError, ValueError):
         return None
-    return data if b2a_base64(data)[:-1] == text.encode() else None
+    padding = 2 if text[-2:] == "==" else 1 if text[-1:] == "=" else 0
+    if len(text) % 4 or len(data) != len(text) // 4 * 3 - padding:
+        return None
+    if padding and b2a_base64(data[padding - 3:])[:-1] != text[-4:].encode():
+        return None
+    return data
 
 
 def _literal(word):
@@ -45,7 +51,10 @@ def _literal(word):
 
 
 def loads(text):
-    """json.loads() of bytes, by the grammar (RFC 8259): MicroPython's takes more. Raises ValueError."""
+    """json.loads() of bytes, by the grammar (RFC 8259): MicroPython's takes more.
+
+    Raises ValueError.
+    """
     i, opened, want = 0, [], "value"
     while i < len(text):
         c = text[i]
@@ -86,7 +95,7 @@ def loads(text):
             end = i
             while end < len(text) and text[end] not in b",]} \t\r\n":
                 end += 1
-            if not _literal(str(text[i - 1 : end], "utf-8")):
+            if not _literal(str(text[i - 1:end], "utf-8")):
                 raise ValueError
             i, want = end, "end"
     if opened or want != "end":
@@ -235,8 +244,8 @@ class Statement:
     def check(self, offer, device):
         """Decides about an offer of parse_offer(): a generator. Raises Wrong with the reason.
 
-        device: workspace, device, board, groups, keys (a list of 65 bytes each), accepted, security_version, and
-        slot, filesystem, files: bytes of room, -1 where it has no such thing.
+        device: workspace, device, board, groups, keys (a list of 65 bytes each), accepted,
+        security_version, and slot, filesystem, files: bytes of room, -1 where it has none.
         """
         payload, kid, signature, _ = offer
         by = None
@@ -294,7 +303,7 @@ def index_line(line, before=b""):
 
 
 class Index:
-    """An index in a file, whose size and digest were checked: little of each line in memory, the rest read when asked.
+    """An index in a file, whose size and digest were checked. Little of each line is in memory.
 
     path  of the file
     Where it is not of the form, `valid` is False. load() must have run.
@@ -305,59 +314,55 @@ class Index:
         self.valid = False
         self.size = 0  # of all files
         self._file = None
-        self._count = 0
+        self._starts = array("H")
+        self._digests = bytearray()  # 4 bytes of each
 
     def load(self, taken=()):
         """Reads it: a generator. `taken`: paths that must not come."""
-        from array import array
-
-        self._starts = array("H", bytes(2 * MAX_LINES))
-        self._digests = bytearray(4 * MAX_LINES)
         self._file = open(self.path, "rb")
         before, at = b"", 0
         while True:
             line = self._file.readline(258)
             if not line:
                 break
-            if self._count == MAX_LINES or at + len(line) > MAX_INDEX or line[-1] != 10:
+            if len(self) == MAX_LINES or at + len(line) > MAX_INDEX or line[-1] != 10:
                 return
             found = index_line(line[:-1], before)
             if not found or found[2] in taken:
                 return
-            self._starts[self._count] = at
-            i = 4 * self._count
-            for k in range(4):
-                self._digests[i + k] = int(found[0][2 * k : 2 * k + 2], 16)
-            self._count += 1
+            self._starts.append(at)
+            self._digests.extend(unhexlify(line[:8]))
             self.size += found[1]
             before = found[2].encode()
             at += len(line)
             yield
-        self.valid = self._count > 0
+        self.valid = len(self) > 0
 
     def close(self):
+        """Gives its memory back; what is asked opens it again."""
         if self._file:
             self._file.close()
             self._file = None
 
     def __len__(self):
-        return self._count
+        return len(self._starts)
 
     def line(self, i):
         """(digest, size, path) of line i, from 0."""
+        if not self._file:
+            self._file = open(self.path, "rb")
         self._file.seek(self._starts[i])
         return index_line(self._file.readline(258)[:-1])
 
     def find(self, digest):
         """(digest, size, path) of the first file with this digest, or None."""
-        want = [int(digest[2 * k : 2 * k + 2], 16) for k in range(4)]
-        digests = self._digests
-        for i in range(self._count):
-            k = 4 * i
-            if digests[k] == want[0] and digests[k + 1] == want[1] and digests[k + 2] == want[2]:
-                found = self.line(i)
-                if found[0] == digest:
-                    return found
+        want = unhexlify(digest[:8])
+        at = self._digests.find(want)
+        while at >= 0:
+            found = self.line(at // 4) if at % 4 == 0 else None
+            if found and found[0] == digest:
+                return found
+            at = self._digests.find(want, at + 1)
         return None
 
     def has(self, path):
@@ -366,7 +371,7 @@ class Index:
 
     def number(self, path):
         path = path.encode()
-        low, high = 0, self._count
+        low, high = 0, len(self)
         while low < high:
             middle = (low + high) // 2
             there = self.line(middle)[2].encode()

@@ -1,6 +1,7 @@
-"""What becomes of a release on trial (firmware/README.md, "Installing"). Nothing in here does anything.
+"""What becomes of a release on trial (firmware/README.md, "Installing"): decisions alone.
 
-A candidate is a release that has not checked in yet: {"release", "stage", "cause", "tries", "losses"}. Its stages:
+A candidate is a release that has not checked in yet: {"release", "stage", "cause", "tries",
+"losses"}. Its stages:
 applying    about to be made the next to start
 activated   it is the next to start, or runs
 checked_in  it is good; that is about to be written down everywhere

@@ -1,7 +1,7 @@
 """What the agent asks of its server (firmware/README.md, "Transport rules" and "Who asks").
 
-One connection, one request at a time, each as a generator over a socket that never blocks. It yields True where
-it waits for somebody else.
+One connection, one request at a time, each as a generator over a socket that never blocks. It
+yields True where it waits for somebody else.
 """
 
 import errno
@@ -11,12 +11,9 @@ import socket
 from binascii import a2b_base64, hexlify
 from hashlib import sha256
 
-import flota_clock as clock
+import tls
 
-try:
-    import ssl
-except ImportError:
-    import tls as ssl  # MicroPython's unix port
+import flota_clock as clock
 
 MAX_ANSWER = 4096  # bytes of an answer to a poll
 MAX_PATH = 200  # paths and links are shorter
@@ -60,8 +57,9 @@ def key_name(public):
 
 
 def request_mac(k, method, path, nonce, time, running, etag, body):
-    lines = "flota1-request", method, path, nonce, time, running, etag, hex_of(sha256(body).digest())
-    return hex_of(hmac_sha256(k, "\n".join(lines).encode()))
+    lines = "flota1-request", method, path, nonce, time, running, etag
+    text = "\n".join(lines) + "\n" + hex_of(sha256(body).digest())
+    return hex_of(hmac_sha256(k, text.encode()))
 
 
 def genuine(k, nonce, status, poll, etag, body, mac):
@@ -96,10 +94,10 @@ def origin(server):
     tls = server.startswith("https://")
     if not tls and not server.startswith("http://"):
         return None
-    authority = server[8 if tls else 7 :]
+    authority = server[8 if tls else 7:]
     if authority.startswith("["):
         end = authority.find("]")
-        host, rest = authority[1:end], authority[end + 1 :]
+        host, rest = authority[1:end], authority[end + 1:]
         allowed = end > 0 and all(c in "0123456789abcdefABCDEF:." for c in host)
     else:
         host, colon, port = authority.partition(":")
@@ -133,7 +131,7 @@ class Wire:
 
     room    a bytearray of 4096: the body of an answer to ask() lies in it, `length` bytes
 
-    After a request: status (0: none), length, and what else was answered, "" or -1 where it was not.
+    After a request: status (0: none), length, and what else was answered; "" or -1: not answered.
     """
 
     def __init__(self, room):
@@ -185,7 +183,7 @@ class Wire:
         return True
 
     def _open(self):
-        tls, host, port, _ = self.origin
+        secure, host, port, _ = self.origin
         if not self._address:
             self._address = socket.getaddrinfo(host, port, 0, socket.SOCK_STREAM)[0]
             yield
@@ -202,16 +200,16 @@ class Wire:
                 yield self._wait(began, clock.CONNECT)
         if self._poller.poll(0)[0][1] & (select.POLLERR | select.POLLHUP):
             raise _Broken
-        if tls:
-            context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-            context.verify_mode = ssl.CERT_NONE  # statements and answers prove themselves
+        if secure:
+            context = tls.SSLContext(tls.PROTOCOL_TLS_CLIENT)
+            context.verify_mode = tls.CERT_NONE  # statements and answers prove themselves
             if self._ca:
                 from flota_station import set_clock
 
                 if not (yield from set_clock()):
                     raise _Broken
                 pem = self._ca[: self._ca.rfind("-----END")]
-                context.verify_mode = ssl.CERT_REQUIRED
+                context.verify_mode = tls.CERT_REQUIRED
                 context.load_verify_locations(a2b_base64(pem[27:]))
             yield
             self._sock = context.wrap_socket(
@@ -334,13 +332,13 @@ class Wire:
                 return False
 
     def read(self, view):
-        """Reads bytes of the body into `view`: a generator; 0 when it was cut, or is at its end."""
+        """Reads bytes of the body into `view`: a generator; 0 at its end, or where it was cut."""
         if not self._left:
             return 0
         try:
             if self._at < self._size:
                 n = min(self._size - self._at, len(view))
-                view[:n] = memoryview(self._in)[self._at : self._at + n]
+                view[:n] = memoryview(self._in)[self._at:self._at + n]
                 self._at += n
             else:
                 n = yield from self._read(view[: self._left] if self._left < len(view) else view)
@@ -393,7 +391,7 @@ class Wire:
             return "outage"
         size = 0
         while size < self.length:
-            n = yield from self.read(self.view[size : self.length])
+            n = yield from self.read(self.view[size:self.length])
             if not n:
                 return "outage"
             size += n

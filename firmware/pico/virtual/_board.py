@@ -212,6 +212,8 @@ def _run():
                 t.due = now + again
         try:
             t.fire()
+        except KeyboardInterrupt:
+            raise  # _service has it come to the program
         except BaseException as e:  # as MicroPython does with what a callback raises
             report(e)
     if _dirty and now - _flushed >= 20000:
