@@ -9,6 +9,7 @@ from micropython import const
 
 BLOCK = const(4096)
 PAGE = const(256)
+_ERASED = b"\xff" * BLOCK  # made once: the heap that it lies in is the board's
 
 
 class PowerCut(BaseException):
@@ -85,7 +86,7 @@ class Flash:
         if op == 5:
             return BLOCK
         if op == 6:
-            self._program(arg * BLOCK, b"\xff" * BLOCK)
+            self._program(arg * BLOCK, _ERASED)
             return 0
         if op == 3 and not self.memory:
             self.store.flush()
