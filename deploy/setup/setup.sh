@@ -40,7 +40,7 @@ deploy/toolchain/layout.sh "$arduino_cli" >/dev/null
 
 for extra in "$@"; do
   case $extra in
-    test) install_packages chromium openssl make doctest-dev nlohmann-json3-dev ;;
+    test) install_packages chromium openssl make doctest-dev nlohmann-json3-dev libbearssl-dev zlib1g-dev ;;
     slow) install_packages clang libclang-rt-dev ;;
     lint)
       install_packages clang-format flake8

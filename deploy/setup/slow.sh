@@ -17,9 +17,10 @@ step "services as separate processes on MinIO: the first update"
 FLOTA_TEST_SEPARATE=1 deploy/setup/go-test.sh -count=1 -v -timeout 10m -run 'SeparateProcesses/(each_says|the_first)' ./deploy/solo
 step "FlotaOTA: two compilers, sanitizers, a power cut at every byte, fuzzing"
 FUZZ_SECONDS=${FUZZ_SECONDS:-10} firmware/esp32/test/run.sh full
+firmware/pico/arduino/test/run.sh full
 step "virtual boards: every sketch, compiled by arduino-cli"
 FLOTA_TEST_FULL=1 deploy/setup/go-test.sh -count=1 -timeout 20m -run '^TestSketches' ./firmware/chip
 step "fault lab: a thousand power cuts, and every other fault"
 deploy/setup/go-test.sh -count=1 -timeout 20m ./firmware/faultlab -args -cuts=1000
-step "FlotaOTA with a real ESP32 core, where one is installed"
+step "FlotaOTA with the real cores of an ESP32 and of a Pico, where they are installed"
 firmware/esp32/compile-check.sh "$arduino_cli"
