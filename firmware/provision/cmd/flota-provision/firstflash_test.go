@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -159,6 +160,19 @@ func TestVirtualPico(t *testing.T) {
 		t.Fatalf("the server was never asked; the board wrote:\n%s", board.Output())
 	}
 	start(t, nil, nil, "--port", port, "--status").want(t, 0, "provisioned before", "server ok")
+	// A button of its own, as firmware/pico/FIRST-FLASH.md tells it at the REPL.
+	keys := `import flota_boot, json
+given = json.load(open("/flota.json")); given["button"] = 15
+flota_boot.replace("/flota.json", json.dumps(given))
+import machine; machine.reset()
+`
+	if err := board.WriteSerial(t.Context(), []byte("\x03\x03"+strings.ReplaceAll(keys, "\n", "\r"))); err != nil {
+		t.Fatal(err)
+	}
+	board.Until("a restart", func() bool { return board.State().Starts == 3 })
+	board.Until("its button", func() bool {
+		return slices.ContainsFunc(board.State().Pins, func(p chip.Pin) bool { return p.Number == 15 && p.Mode == "pullup" })
+	})
 	// Again: nothing is written that is there; and it is who it was.
 	r := start(t, nil, nil, "--port", port, "--micropython")
 	r.want(t, 0, "it starts")
@@ -189,4 +203,33 @@ func TestMpremote(t *testing.T) {
 	if r := start(t, nil, nil, "--port", port, "--micropython"); r.code != 0 || strings.Contains(r.output, "%") {
 		t.Errorf("%d: %s", r.code, r.output)
 	}
+}
+
+// The upload service alone, by the commands of firmware/pico/FIRST-FLASH.md; compiled, since here objects
+// are twice as large as on a Pico, and its compiler would need more memory than that has.
+func TestMpremoteUploadService(t *testing.T) {
+	mpremote, dir := provisiontest.Mpremote(t), t.TempDir()
+	run := func(name string, args ...string) string {
+		t.Helper()
+		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+		defer cancel()
+		c := exec.CommandContext(ctx, name, args...)
+		c.Dir = dir
+		out, err := c.CombinedOutput()
+		if err != nil {
+			t.Fatalf("%s %s: %v\n%s", name, args, err, out)
+		}
+		return strings.TrimSpace(string(out))
+	}
+	source := filepath.Join(chiptest.Firmware(), "pico")
+	mpyCross, err := exec.CommandContext(t.Context(), filepath.Join(source, "../../deploy/toolchain/mpy-cross.sh")).Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, module := range []string{"service_ota", "manager_wifi"} {
+		run(strings.TrimSpace(string(mpyCross)), "-o", module+".mpy", filepath.Join(source, module+".py"))
+	}
+	board, port := virtualPico(t, nil)
+	run(mpremote, "connect", port, "cp", "service_ota.mpy", "manager_wifi.mpy", source+"/service_page.html", ":", "+", "cp", source+"/ota_sample.py", ":main.py", "+", "reset")
+	board.Until("its page", func() bool { return strings.Contains(board.Output(), "Access point device-name") })
 }
