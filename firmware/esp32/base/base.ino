@@ -165,8 +165,7 @@ class Cable : public improv::Device {
   void scan() override {
     int found = WiFi.scanNetworks();
     for (int i = 0; i < found; i++) {
-      improv_.found(name_of(i), int(WiFi.RSSI(uint8_t(i))),
-                    WiFi.encryptionType(uint8_t(i)) != kOpen);
+      improv_.found(name_of(i), int(WiFi.RSSI(uint8_t(i))), WiFi.encryptionType(uint8_t(i)) != kOpen);
     }
     WiFi.scanDelete();
   }

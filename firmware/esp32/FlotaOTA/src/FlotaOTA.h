@@ -1,4 +1,4 @@
-// FlotaOTA: updates over the air from a Flota server, for ESP32 and for virtual
+// FlotaOTA: updates over the air from a Flota server, for ESP32, Pico W and virtual
 // boards. A sketch needs none of this: the farm adds the library to it, and the
 // agent runs in a task of its own from before setup() on. What is here is for
 // sketches that want a say.

@@ -47,8 +47,7 @@ Reset reason() {
   uint32_t said = flota_why;
   flota_why = 0;
   RP2040::resetReason_t reset = rp2040.getResetReason();
-  bool by_watchdog = reset == RP2040::WDT_RESET || reset == RP2040::SOFT_RESET;
-  if (by_watchdog && (said & 0xFFFFFF00) == kMagic) return Reset(said & 0xFF);
+  if (watchdog_caused_reboot() && (said & 0xFFFFFF00) == kMagic) return Reset(said & 0xFF);
   switch (reset) {
     case RP2040::PWRON_RESET:
       return Reset::power;

@@ -4,6 +4,7 @@
 
 #include <Arduino.h>
 #include <LittleFS.h>
+#include <pico/cyw43_arch.h>
 
 #include "../bearssl/crypto.h"
 #include "../flota/agent.h"
@@ -112,6 +113,7 @@ void start(void (*body)()) {
   machine();
   agent();
   prepare_to_share();
+  if (cyw43_arch_async_context() != nullptr) share();  // called by setup()
   start_thread(run, share);
 }
 

@@ -92,7 +92,7 @@ void start_thread(void (*body)(), void (*ready)()) {
 }
 
 void wait(uint32_t ms) {
-  if (flota_thread.runs == 0) return delay(ms > 0 ? ms : 1);
+  if (get_core_num() != 0 || flota_thread.runs == 0) return delay(ms > 0 ? ms : 1);
   uint32_t until = time_us_32() + (ms > 0 ? ms * 1000 : 1);
   wake = until;
   do {

@@ -30,7 +30,7 @@ void start_ticks(void (*watch)());
 // setup() runs, where this was called before that.
 void start_thread(void (*body)(), void (*ready)());
 
-// wait lets the other thread run for so many milliseconds, in either of the two.
+// wait lets the other thread run for so many milliseconds, in either of the two; on the other core it is delay().
 void wait(uint32_t ms);
 
 }  // namespace flota
