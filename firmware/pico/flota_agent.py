@@ -698,15 +698,18 @@ class Agent:
     # For the cable.
 
     def hello(self):
+        from flota_cable import NEEDED, load
+
         self._slot_size = _run(flota_install.capacity())
+        given = load()  # what was given a moment ago counts
         return (
             ("agent", VERSION),
             ("chip", _chip()),
             ("mac", self.station.mac()),
-            ("board", self._given.get("board", "")),
+            ("board", given.get("board", "")),
             ("slot_size", self._slot_size),
             ("rollback", "bootloader"),
-            ("provisioned", self.provisioned),
+            ("provisioned", all(given.get(name) for name in NEEDED)),
         )
 
     def status(self):

@@ -700,10 +700,12 @@ def test_provisioning(rig):
     rig.pico.make(new)
 
     def say(line, word):
-        rig.pico.output = ""
+        before = len(rig.pico.output)
         rig.pico.type(line + "\n")
-        rig.until(lambda: '{"flota":"%s"' % word in rig.pico.output, 20)
-        line = [s for s in rig.pico.output.splitlines() if s.startswith('{"flota":')][0]
+        answer = '{"flota":"%s"' % word
+        rig.until(lambda: answer in rig.pico.output[before:], 20)
+        said = rig.pico.output[before:].splitlines()
+        line = [s for s in said if s.startswith(answer)][0]
         return json.loads(line)
 
     rig.pico.run(seconds=2)
@@ -732,6 +734,32 @@ def test_provisioning(rig):
     assert say('{"flota":"hello"}', "hello")["provisioned"] is False
     rig.off()
     assert rig.pico.read("/flota.json") is None
+
+
+def given_again(rig, main=SLEEPS, **more):
+    """The same board, never started, that was given something else."""
+    rig.pico.make(first_flash(rig.server, main, **more))
+
+
+def test_networks_in_their_order(rig):
+    wifi = [("nowhere", "12345678"), ("locked", "not this one"), ("shed", "12345678")]
+    given_again(rig, wifi=[{"ssid": s, "password": p} for s, p in wifi])
+    rig.polled(1)
+
+
+def test_without_a_network_the_program_starts(rig):
+    given_again(rig, b"print('mine')\n" + SLEEPS, wifi=[{"ssid": "nowhere", "password": ""}])
+    rig.until(lambda: "mine" in rig.pico.output, 5)
+    assert rig.server.polls == []
+
+
+def test_the_programs_own_network(rig):
+    main = (
+        b"import network\nw = network.WLAN(network.STA_IF)\nw.active(True)\n"
+        b"w.connect('shed', '12345678')\n"
+    )
+    given_again(rig, main + SLEEPS, wifi=[])
+    rig.polled(2)
 
 
 def test_a_program_of_ones_own_before_provisioning(rig):
