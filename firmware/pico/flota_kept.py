@@ -87,8 +87,8 @@ class Kept:
             with open(FILE) as f:
                 if f.read() == text:
                     return True  # the flash wears out
-        except OSError:
-            pass
+        except (OSError, ValueError):
+            pass  # there is none, or no text
         try:
             flota_boot.replace(FILE, text)
             return True

@@ -304,8 +304,11 @@ class Wire:
             raise _Broken
         setattr(self, field, value)
 
-    def _exchange(self, head, body):
-        """Sends a request and reads the head of its answer. False for none that is of use."""
+    def _exchange(self, head, body, once=False):
+        """Sends a request and reads the head of its answer. False for none that is of use.
+
+        once    not again by itself where a connection that was kept turns out to be none any more
+        """
         while True:
             kept = self._sock is not None
             self._clear()
@@ -323,7 +326,7 @@ class Wire:
             except (_Broken, OSError, ValueError, IndexError) as e:
                 self.close()
                 self._clear()
-                if kept:
+                if kept and not once:
                     continue  # the server had enough of the connection before; another one
                 self._address = None
                 self.server = "unreachable"
@@ -378,7 +381,10 @@ class Wire:
             head += "If-None-Match: %s\r\n" % etag
         if body:
             head += "Content-Type: application/json\r\nContent-Length: %d\r\n" % len(body)
-        if not (yield from self._exchange((head + "\r\n").encode(), body)):
+        kept = self._sock is not None
+        if not (yield from self._exchange((head + "\r\n").encode(), body, True)):
+            if kept:  # the connection was none any more; another one, and another nonce
+                return (yield from self._ask_once(method, path, running, etag, body))
             return "outage"
         result = outcome(self.status)
         if self.status != 200:
