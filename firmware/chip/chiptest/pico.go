@@ -1,6 +1,9 @@
 package chiptest
 
 import (
+	"encoding/json"
+	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -10,7 +13,12 @@ import (
 	"testing"
 
 	"github.com/flota/flota/firmware/chip"
+	"github.com/flota/flota/firmware/pico"
+	"github.com/flota/flota/pkg/deviceproto"
 )
+
+// PicoBoard is the board that a Pico of the fleet is.
+const PicoBoard = "micropython:py:virtual_pico_w"
 
 // MicroPython is what chip.Config.MicroPython of a Pico in a test is: the interpreter that
 // deploy/toolchain/micropython.sh gives, and the boot ROM of this repository.
@@ -18,7 +26,7 @@ func MicroPython(t testing.TB) string {
 	t.Helper()
 	found, err := interpreter()
 	if err != nil {
-		t.Fatalf("there is no MicroPython: %v", err)
+		t.Fatal(err)
 	}
 	dir := t.TempDir()
 	for name, there := range map[string]string{
@@ -31,10 +39,21 @@ func MicroPython(t testing.TB) string {
 	return dir
 }
 
-var interpreter = sync.OnceValues(func() (string, error) {
-	out, err := exec.Command(filepath.Join(Firmware(), "..", "deploy", "toolchain", "micropython.sh")).Output()
-	return strings.TrimSpace(string(out)), err
-})
+var (
+	interpreter = tool("micropython.sh")
+	compiler    = tool("mpy-cross.sh")
+)
+
+// tool is what a script of deploy/toolchain gives.
+func tool(script string) func() (string, error) {
+	return sync.OnceValues(func() (string, error) {
+		out, err := exec.Command(filepath.Join(Firmware(), "..", "deploy", "toolchain", script)).Output()
+		if err != nil {
+			err = fmt.Errorf("%s: %w", script, err)
+		}
+		return strings.TrimSpace(string(out)), err
+	})
+}
 
 // PicoImage makes the file system of a Pico with some files, by their paths on it.
 func PicoImage(t testing.TB, files map[string]string) []byte {
@@ -54,7 +73,7 @@ func PicoImage(t testing.TB, files map[string]string) []byte {
 	}
 	found, err := interpreter()
 	if err != nil {
-		t.Fatalf("there is no MicroPython: %v", err)
+		t.Fatal(err)
 	}
 	program, image := filepath.Join(Firmware(), "pico", "virtual", "image.py"), filepath.Join(dir, "image")
 	if log, err := run(filepath.Join(found, "micropython"), program, image, strconv.Itoa(chip.PicoFlashSize), filepath.Join(dir, "files")); err != nil {
@@ -83,4 +102,88 @@ func OpenPico(t testing.TB, dir string, change ...func(*chip.Config)) *Bench {
 	t.Helper()
 	micropython := MicroPython(t)
 	return OpenBench(t, dir, append([]func(*chip.Config){func(c *chip.Config) { c.MicroPython = micropython }}, change...)...)
+}
+
+// FleetPico is NewPico with a Pico's first flash on it (firmware/pico), and what it is given where
+// that is not nil: what Provision does, at once.
+func FleetPico(t testing.TB, given *deviceproto.Provision, change ...func(*chip.Config)) *Bench {
+	t.Helper()
+	first, err := pico.FirstFlash()
+	if err != nil {
+		t.Fatal(err)
+	}
+	base := map[string]string{}
+	files := map[string]string{}
+	for _, f := range first {
+		if name, ok := strings.CutPrefix(f.Path, "a/"); !ok {
+			files[f.Path] = string(f.Data)
+		} else if !strings.HasPrefix(name, "flota_") && name != ".index" {
+			base[name] = string(f.Data)
+		}
+	}
+	release := PicoRelease(t, base)
+	release[".index"], _ = Index(t, release)
+	for name, data := range release {
+		files["a/"+name] = string(data)
+	}
+	if given != nil {
+		raw, err := json.Marshal(given)
+		if err != nil {
+			t.Fatal(err)
+		}
+		files["flota.json"] = string(raw)
+	}
+	return NewPico(t, files, change...)
+}
+
+// PicoRelease is a managed release: files, and the agent as the farm adds it, compiled.
+func PicoRelease(t testing.TB, files map[string]string) map[string][]byte {
+	t.Helper()
+	agent, err := picoAgent()
+	if err != nil {
+		t.Fatal(err)
+	}
+	release := maps.Clone(agent)
+	for name, text := range files {
+		release[name] = []byte(text)
+	}
+	return release
+}
+
+var picoAgent = sync.OnceValues(func() (map[string][]byte, error) {
+	program, err := compiler()
+	if err != nil {
+		return nil, err
+	}
+	sources, err := filepath.Glob(filepath.Join(Firmware(), "pico", "flota_*.py"))
+	if err != nil {
+		return nil, err
+	}
+	dir, err := os.MkdirTemp("", "chiptest")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(dir)
+	agent := map[string][]byte{}
+	for _, source := range sources {
+		name := filepath.Base(source)
+		if name == "flota_boot.py" { // the bootloader's, which no release brings
+			continue
+		}
+		compiled := strings.TrimSuffix(name, ".py") + ".mpy"
+		if log, err := run(program, "-s", name, "-o", filepath.Join(dir, compiled), source); err != nil {
+			return nil, fmt.Errorf("%w\n%s", err, log)
+		}
+		if agent[compiled], err = os.ReadFile(filepath.Join(dir, compiled)); err != nil {
+			return nil, err
+		}
+	}
+	return agent, nil
+})
+
+// EnrolPico is Enrol for a Pico.
+func (s *Server) EnrolPico(name string) deviceproto.Provision {
+	p := s.Enrol(name)
+	p.Board = PicoBoard
+	return p
 }
