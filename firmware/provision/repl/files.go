@@ -150,7 +150,7 @@ func (s *Session) call(ctx context.Context, format string, args ...any) (string,
 func literal(text string) string {
 	var b strings.Builder
 	b.WriteByte('"')
-	for _, c := range []rune(text) {
+	for _, c := range text {
 		switch {
 		case c == '"' || c == '\\':
 			b.WriteRune('\\')

@@ -15,6 +15,7 @@ import (
 
 	"github.com/flota/flota/firmware/chip"
 	"github.com/flota/flota/firmware/chip/chiptest"
+	"github.com/flota/flota/firmware/pico"
 	"github.com/flota/flota/firmware/provision"
 	"github.com/flota/flota/firmware/provision/provisiontest"
 	"github.com/flota/flota/pkg/deviceproto"
@@ -181,6 +182,37 @@ import machine; machine.reset()
 	}
 	start(t, nil, nil, "--port", port, "--wifi-ssid", "barn", "--wifi-password-file", "/dev/null").want(t, 0, "provisioned before", "barn", "online")
 	start(t, nil, nil, "--port", port, "--erase").want(t, 0, "forgotten")
+}
+
+// The agent of this first flash is source, which takes more memory than a compiled one: enough is left for an
+// update, and for the way back.
+func TestUpdatesFromSource(t *testing.T) {
+	board, port := virtualPico(t, nil)
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Logf("the board wrote:\n%s", board.Output())
+		}
+	})
+	server := chiptest.NewServer(t)
+	p := server.Enrol("bot_001")
+	p.Board, p.WiFi = "micropython:py:virtual_pico_w", []deviceproto.Network{{SSID: "shed", Password: "12345678"}}
+	start(t, nil, nil, "--port", port, "--micropython", "--file", file(t, p)).want(t, 0, "online: ")
+	first, err := pico.FirstFlash()
+	if err != nil {
+		t.Fatal(err)
+	}
+	release := map[string][]byte{}
+	for _, f := range first {
+		if name, ok := strings.CutPrefix(f.Path, "a/flota_"); ok {
+			release["flota_"+name] = f.Data
+		}
+	}
+	release["main.py"] = []byte("import time\nwhile True:\n    time.sleep(1)\n")
+	server.WantFiles(p, 1, release)
+	server.UntilSaid(p, "1 confirmed")
+	release["main.py"] = []byte("raise ValueError\n")
+	server.WantFiles(p, 2, release)
+	server.UntilSaid(p, "2 rolled_back:crash")
 }
 
 // mpremote puts the same first flash on a board, by the commands of firmware/pico/FIRST-FLASH.md.
