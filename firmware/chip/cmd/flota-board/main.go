@@ -5,6 +5,8 @@
 //	flota-board run bot                      # its serial port is this terminal
 //	flota-board run bot --pty bot/serial     # its serial port is a terminal of its own
 //	flota-board flash bot sketch.ino.bin     # by cable; not while it runs
+//	flota-board new pico --board pico --base flota-virtual-pico.bin
+//	flota-board run pico --micropython toolchain/micropython
 package main
 
 import (
@@ -19,14 +21,15 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 	"syscall"
 	"time"
 
 	"github.com/flota/flota/firmware/chip"
 )
 
-var errUsage = errors.New(`usage: flota-board new DIR [--base IMAGE] [--mac A0B1C2D3E4F5] [--chip ESP32]
-       flota-board run DIR [--pty LINK] [--server HOST:PORT]...
+var errUsage = errors.New(`usage: flota-board new DIR [--base IMAGE] [--mac A0B1C2D3E4F5] [--board esp32|pico]
+       flota-board run DIR [--pty LINK] [--server HOST:PORT]... [--micropython FOLDER]
        flota-board flash DIR IMAGE
 A running board: SIGUSR1 presses the trigger button, SIGHUP the reset button, SIGUSR2 cuts the power`)
 
@@ -55,47 +58,73 @@ func create(dir string, args []string) error {
 	flags := flag.NewFlagSet("new", flag.ContinueOnError)
 	base := flags.String("base", "", "the `image` that is flashed by cable; without one the board waits for the cable")
 	mac := flags.String("mac", "", "the MAC `address`, 12 hex characters (default: a random one)")
-	kind := flags.String("chip", "ESP32", "what the `chip` says it is")
+	kind := flags.String("board", "esp32", "the `kind` of board: esp32, or pico, which runs MicroPython")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
-	var segments []chip.Segment
-	if *base != "" {
-		image, err := readImage(*base)
-		if err != nil {
-			return err
-		}
-		segments = chip.FirstFlash(image)
-	}
-	return chip.Create(dir, chip.Fuses{MAC: *mac, Chip: *kind}, segments...)
-}
-
-func flash(ctx context.Context, dir string, args []string) error {
-	if len(args) != 1 {
+	name := map[string]string{"esp32": esp32, "pico": chip.RP2040}[*kind]
+	if name == "" || flags.NArg() > 0 {
 		return errUsage
 	}
-	image, err := readImage(args[0])
+	var segments []chip.Segment
+	if *base != "" {
+		var err error
+		if segments, err = readImage(name, *base); err != nil {
+			return err
+		}
+	}
+	return chip.Create(dir, chip.Fuses{MAC: *mac, Chip: name}, segments...)
+}
+
+const esp32 = "ESP32"
+
+func flash(ctx context.Context, dir string, args []string) error {
+	flags := flag.NewFlagSet("flash", flag.ContinueOnError)
+	micropython := micropythonFlag(flags)
+	if err := flags.Parse(args); err != nil {
+		return err
+	}
+	if flags.NArg() != 1 {
+		return errUsage
+	}
+	fuses, err := chip.ReadFuses(dir)
 	if err != nil {
 		return err
 	}
-	board, unlock, err := open(chip.Config{Dir: dir})
+	segments, err := readImage(fuses.Chip, flags.Arg(0))
+	if err != nil {
+		return err
+	}
+	board, unlock, err := open(chip.Config{Dir: dir, MicroPython: *micropython})
 	if err != nil {
 		return err
 	}
 	defer unlock()
-	return board.Flash(ctx, chip.FirstFlash(image)...)
+	return board.Flash(ctx, segments...)
 }
 
-func readImage(name string) ([]byte, error) {
+// micropythonFlag is what a Pico runs.
+func micropythonFlag(flags *flag.FlagSet) *string {
+	return flags.String("micropython", os.Getenv("FLOTA_MICROPYTHON"), "a toolchain's `folder` micropython, which a Pico runs (default: $FLOTA_MICROPYTHON)")
+}
+
+// readImage reads what the cable writes to a board: an ESP32's image, a Pico's file system.
+func readImage(kind, name string) ([]chip.Segment, error) {
 	raw, err := os.ReadFile(name)
 	if err != nil {
 		return nil, err
+	}
+	if kind == chip.RP2040 {
+		if err := chip.CheckPicoImage(raw); err != nil {
+			return nil, fmt.Errorf("%s: %w", name, err)
+		}
+		return []chip.Segment{{Data: raw}}, nil
 	}
 	_, size, err := chip.ParseImage(raw)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
-	return raw[:size], nil
+	return chip.FirstFlash(raw[:size]), nil
 }
 
 // open opens a board that nobody else has open.
@@ -119,6 +148,7 @@ func open(cfg chip.Config) (*chip.Board, func(), error) {
 func run(ctx context.Context, dir string, args []string) error {
 	flags := flag.NewFlagSet("run", flag.ContinueOnError)
 	link := flags.String("pty", "", "make the serial port a pseudo-terminal, and a symbolic `link` to it")
+	micropython := micropythonFlag(flags)
 	var servers []string
 	flags.Func("server", "a `host:port` that the board may reach, again for each; all there are where left out", func(s string) error {
 		if _, _, err := net.SplitHostPort(s); err != nil {
@@ -133,7 +163,7 @@ func run(ctx context.Context, dir string, args []string) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 
-	cfg := chip.Config{Dir: dir, Serial: os.Stdout, Event: say}
+	cfg := chip.Config{Dir: dir, MicroPython: *micropython, Serial: os.Stdout, Event: say}
 	input := io.Reader(os.Stdin)
 	if *link != "" {
 		p, err := openPort()
@@ -241,7 +271,7 @@ func serve(ctx context.Context, dir string, servers []string) (<-chan struct{}, 
 func say(e chip.Event) {
 	switch e.Kind {
 	case chip.Started:
-		fmt.Fprintf(os.Stderr, "[start %d: %s, %s]\n", e.Start, e.Slot, e.Reset)
+		fmt.Fprintf(os.Stderr, "[start %d: %s]\n", e.Start, strings.TrimPrefix(e.Slot+", "+string(e.Reset), ", "))
 	case chip.Waiting:
 		fmt.Fprintf(os.Stderr, "[%v]\n", e.Err)
 	case chip.Stopped:

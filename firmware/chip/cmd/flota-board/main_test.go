@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"io"
 	"net/url"
 	"os"
 	"os/exec"
@@ -138,4 +139,65 @@ func until(t *testing.T, what string, said *output, so func() bool) {
 			t.Fatalf("no %s: %s", what, said)
 		}
 	}
+}
+
+// A Pico on the desk: its REPL is a terminal of its own; the cable puts another file system on it.
+func TestPicoOnTheDesk(t *testing.T) {
+	dir := t.TempDir()
+	program := goBuild(t, filepath.Join(dir, "flota-board"), ".")
+	board, link, base, next := filepath.Join(dir, "pico"), filepath.Join(dir, "serial"), filepath.Join(dir, "base.bin"), filepath.Join(dir, "next.bin")
+	for name, text := range map[string]string{base: "print('the first')", next: "print('the next')"} {
+		if err := os.WriteFile(name, chiptest.PicoImage(t, map[string]string{"main.py": text}), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	micropython := chiptest.MicroPython(t)
+	run := func(args ...string) (string, error) {
+		cmd := exec.CommandContext(t.Context(), program, args...)
+		cmd.Env = append(os.Environ(), "FLOTA_MICROPYTHON="+micropython)
+		out, err := cmd.CombinedOutput()
+		return string(out), err
+	}
+	if out, err := run("new", board, "--board", "pico", "--base", program); err == nil {
+		t.Errorf("a Pico of something that is no file system: %s", out)
+	}
+	if out, err := run("new", board, "--board", "arduino"); err == nil {
+		t.Errorf("a board that there is not: %s", out)
+	}
+	if out, err := run("new", board, "--board", "pico", "--base", base); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	on := func(says string) {
+		t.Helper()
+		cmd := exec.Command(program, "run", board, "--pty", link, "--micropython", micropython)
+		var said output
+		cmd.Stderr = &said
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		defer func() {
+			if err := errors.Join(cmd.Process.Signal(os.Interrupt), cmd.Wait()); err != nil {
+				t.Error(err)
+			}
+		}()
+		until(t, "start", &said, func() bool { return strings.Contains(said.String(), "[start 1: power]") })
+		port, err := os.OpenFile(link, os.O_RDWR|syscall.O_NOCTTY, 0)
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		defer port.Close()
+		var wrote output
+		go func() { _, _ = io.Copy(&wrote, port) }()
+		until(t, "prompt", &wrote, func() bool { return strings.Contains(wrote.String(), says) && strings.Contains(wrote.String(), ">>> ") })
+		if _, err := port.WriteString("6*7\r"); err != nil {
+			t.Error(err)
+		}
+		until(t, "answer", &wrote, func() bool { return strings.Contains(wrote.String(), "6*7\r\n42\r\n") })
+	}
+	on("the first")
+	if out, err := run("flash", board, next); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	on("the next")
 }
