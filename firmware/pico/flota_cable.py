@@ -118,7 +118,7 @@ def load():
         with open(FILE) as f:
             given = json.load(f)
         return given if isinstance(given, dict) else {}
-    except (OSError, ValueError):
+    except (OSError, ValueError, MemoryError):
         return {}
 
 

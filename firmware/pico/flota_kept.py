@@ -60,7 +60,7 @@ class Kept:
         try:
             with open(FILE) as f:
                 kept = json.load(f)
-        except (OSError, ValueError):
+        except (OSError, ValueError, MemoryError):
             kept = None
         if not isinstance(kept, dict) or kept.get("owner", "") != owner:
             kept = {}
