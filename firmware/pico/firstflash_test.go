@@ -38,7 +38,7 @@ func TestFirstFlash(t *testing.T) {
 	if slot := string(found["flota/slot"]); slot != "a valid\n" || len(found) != 1 {
 		t.Errorf("%q; besides: %v", slot, found)
 	}
-	text := string(release[0].Path)
+	text := release[0].Path
 	for _, part := range release {
 		text += " " + part.Path
 	}
