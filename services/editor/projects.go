@@ -3,6 +3,7 @@ package editor
 import (
 	"context"
 	"errors"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -149,9 +150,9 @@ func (s *Projects) example(id string) (Example, error) {
 	return Example{}, fault.Field("example", "there is no example %q", id)
 }
 
-// OpenOwn returns the project of a product, and makes it from the first example
-// where there is none yet.
-func (s *Projects) OpenOwn(ctx context.Context, workspace, device, name string) (*Project, error) {
+// OpenOwn returns the project of a product, and makes it where there is none yet:
+// from the first example for the kind of its board, "" where that is not known.
+func (s *Projects) OpenOwn(ctx context.Context, workspace, device, name, fqbn string) (*Project, error) {
 	p, err := s.Store.OwnProject(ctx, workspace, device)
 	if !fault.Is(err, fault.NotFound) {
 		return p, err
@@ -159,12 +160,30 @@ func (s *Projects) OpenOwn(ctx context.Context, workspace, device, name string) 
 	if name == "" || CheckName(name) != nil {
 		name = "My project"
 	}
-	p, err = s.Create(ctx, workspace, NewProject{Name: name, Example: s.Examples[0].ID, Device: device})
+	if CheckFQBN(fqbn) != nil { // a device may call itself anything
+		fqbn = ""
+	}
+	p, err = s.Create(ctx, workspace, NewProject{Name: name, Example: s.firstFor(fqbn).ID, FQBN: fqbn, Device: device})
 	if fault.Is(err, fault.Conflict) { // opened twice at once
 		return s.Store.OwnProject(ctx, workspace, device)
 	}
 	return p, err
 }
+
+// firstFor is the first example of the kind that a board's programs are of.
+func (s *Projects) firstFor(fqbn string) Example {
+	if strings.HasPrefix(fqbn, microPythonBoards) {
+		for _, e := range s.Examples {
+			if e.Kind == MicroPython {
+				return e
+			}
+		}
+	}
+	return s.Examples[0]
+}
+
+// microPythonBoards is how the names of boards begin that run MicroPython.
+const microPythonBoards = "micropython:"
 
 // Change gives a project another name or board, or opts out of the agent.
 // Errors: Invalid with the field.

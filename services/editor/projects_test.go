@@ -247,7 +247,7 @@ func TestOwnProject(t *testing.T) {
 	ids := make([]string, 8)
 	for i := range ids {
 		wg.Go(func() {
-			p, err := k.projects.OpenOwn(t.Context(), workspace, "d1", "bot_001")
+			p, err := k.projects.OpenOwn(t.Context(), workspace, "d1", "bot_001", "")
 			if err != nil {
 				t.Error(err)
 				return
@@ -264,18 +264,18 @@ func TestOwnProject(t *testing.T) {
 			t.Fatalf("one device has two projects: %v", ids)
 		}
 	}
-	p, err := k.projects.OpenOwn(t.Context(), workspace, "d1", "bot_001")
+	p, err := k.projects.OpenOwn(t.Context(), workspace, "d1", "bot_001", "")
 	if err != nil {
 		t.Fatal(err)
 	}
 	if err := k.projects.Delete(t.Context(), p); err != nil {
 		t.Fatal(err)
 	}
-	fresh, err := k.projects.OpenOwn(t.Context(), workspace, "d1", "bot_001")
+	fresh, err := k.projects.OpenOwn(t.Context(), workspace, "d1", "bot_001", "")
 	if err != nil || fresh.ID == p.ID {
 		t.Errorf("after its deletion: %v", err)
 	}
-	if other, err := k.projects.OpenOwn(t.Context(), "w2", "d1", ""); err != nil || other.ID == fresh.ID {
+	if other, err := k.projects.OpenOwn(t.Context(), "w2", "d1", "", ""); err != nil || other.ID == fresh.ID {
 		t.Errorf("in another workspace: %v", err)
 	}
 }
@@ -327,5 +327,24 @@ func (k *kit) sendOutbox(id string) {
 		return nil
 	}); err != nil {
 		k.t.Fatal(err)
+	}
+}
+
+// A product's own project is of the kind that its board runs.
+func TestOwnProjectFitsTheBoard(t *testing.T) {
+	k := newKit(t)
+	for fqbn, want := range map[string]struct {
+		kind editor.Kind
+		fqbn string
+	}{
+		"":                          {editor.Arduino, "flota:virtual:esp32"},
+		"esp32:esp32:esp32c3":       {editor.Arduino, "esp32:esp32:esp32c3"},
+		"micropython:py:rpi_pico_w": {editor.MicroPython, "micropython:py:rpi_pico_w"},
+		"a toaster":                 {editor.Arduino, "flota:virtual:esp32"},
+	} {
+		p, err := k.projects.OpenOwn(t.Context(), workspace, "device of "+fqbn, "bot", fqbn)
+		if err != nil || p.Kind != want.kind || p.FQBN != want.fqbn {
+			t.Errorf("of %q: %+v, %v", fqbn, p, err)
+		}
 	}
 }

@@ -561,6 +561,12 @@ type EventsParams struct {
 	After *string `form:"after,omitempty" json:"after,omitempty"`
 }
 
+// OpenOwnProjectParams defines parameters for OpenOwnProject.
+type OpenOwnProjectParams struct {
+	// Fqbn The product's board, where it is known.
+	Fqbn *string `form:"fqbn,omitempty" json:"fqbn,omitempty"`
+}
+
 // ListProjectsParams defines parameters for ListProjects.
 type ListProjectsParams struct {
 	After *After `form:"after,omitempty" json:"after,omitempty"`
@@ -700,9 +706,9 @@ type ServerInterface interface {
 
 	// (GET /examples)
 	ListExamples(ctx echo.Context) error
-	// OpenOwnProject The project of the product that is logged in; made from the first example when it is not there yet.
+	// OpenOwnProject The project of the product that is logged in; made from the first example for its board when it is not there yet.
 	// (PUT /own-project)
-	OpenOwnProject(ctx echo.Context) error
+	OpenOwnProject(ctx echo.Context, params OpenOwnProjectParams) error
 
 	// (GET /projects)
 	ListProjects(ctx echo.Context, params ListProjectsParams) error
@@ -881,8 +887,17 @@ func (w *ServerInterfaceWrapper) ListExamples(ctx echo.Context) error {
 func (w *ServerInterfaceWrapper) OpenOwnProject(ctx echo.Context) error {
 	var err error
 
+	// Parameter object where we will unmarshal all parameters from the context
+	var params OpenOwnProjectParams
+	// ------------- Optional query parameter "fqbn" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "fqbn", ctx.QueryParams(), &params.Fqbn, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter fqbn: %s", err))
+	}
+
 	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.OpenOwnProject(ctx)
+	err = w.Handler.OpenOwnProject(ctx, params)
 	return err
 }
 
@@ -1578,6 +1593,7 @@ func (response ListExamplesdefaultApplicationProblemPlusJSONResponse) VisitListE
 }
 
 type OpenOwnProjectRequestObject struct {
+	Params OpenOwnProjectParams
 }
 
 type OpenOwnProjectResponseObject interface {
@@ -2260,7 +2276,7 @@ type StrictServerInterface interface {
 
 	// (GET /examples)
 	ListExamples(ctx context.Context, request ListExamplesRequestObject) (ListExamplesResponseObject, error)
-	// OpenOwnProject The project of the product that is logged in; made from the first example when it is not there yet.
+	// OpenOwnProject The project of the product that is logged in; made from the first example for its board when it is not there yet.
 	// (PUT /own-project)
 	OpenOwnProject(ctx context.Context, request OpenOwnProjectRequestObject) (OpenOwnProjectResponseObject, error)
 
@@ -2495,8 +2511,10 @@ func (sh *strictHandler) ListExamples(ctx echo.Context) error {
 }
 
 // OpenOwnProject operation middleware
-func (sh *strictHandler) OpenOwnProject(ctx echo.Context) error {
+func (sh *strictHandler) OpenOwnProject(ctx echo.Context, params OpenOwnProjectParams) error {
 	var request OpenOwnProjectRequestObject
+
+	request.Params = params
 
 	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
 		return sh.ssi.OpenOwnProject(ctx.Request().Context(), request.(OpenOwnProjectRequestObject))
@@ -3061,84 +3079,85 @@ func (sh *strictHandler) CreateRevision(ctx echo.Context, project ProjectID) err
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"3Fzvbtu4ln8VQrtAW6wSt522d9bFxSBpp3eKSW+DdgbzYVrUtHRs8YYiVZKy4y0C7NPsg+2TLHhISrJN",
-	"yXbi3O7upzgWRR4enr+/c+hvSSbLSgoQRifjb0lFFS3BgML/zmYGlP3ARDJOvtagVkmaCFpCMk4oPkwT",
-	"nRVQUjvKrCr7QBvFxDy5uUmT85rx/O3rZoqKmqKdYWqfJmmi4GvNFOTJ2Kgahme8YCUzfSRxfNidIIcZ",
-	"rblJxs8fp0lJr1lZl8n46WP7HxPuvydpWIcJA3NQuNClkv+AzPQSX7nnB5F/YwfrSgoNyN9LJaccSvsx",
-	"k8KAwJ3RquIso4ZJMarciH/7h5bCPmvn/lcFs2Sc/MuoPcCRe6pHYV5cMQedKVbZ6ZJx8kdBDVmCMGSp",
-	"pJif4l79e3jkc0/F+mu/FUDqKqcGCLUjCBPEFEyTGVPlkiogD99waej7384evSR0qnGFAhQQZkhBNRFS",
-	"wGmSWr5VoAxzHJhxqovt5c5XBjSRM4LPibFEM0Nonmti5PrKdtLN80sTRcuBaT+cvRue9IEmC6oYnXLQ",
-	"8QUWoDRzh7Itpa1I/NkMTP1mHW2fmznlFOXIaoukKkctXOfR12lsmTS5YiLfJQq/2jE3QWojk0hkDi7E",
-	"DJR6e32WR1/kdAo8+mRBeQ1HnVEDh8xA97WplByo2GI3sxbFzdR5L8Zu/wVViq6Gp/EbOngSPDnPe39c",
-	"LcN7JeDnhVfBdaZNg3RscQeumXbme13c31CuwWqhsHLONJl7HdxkYZpUbEMEhmQKqbxkYnv/aN/AxM+Q",
-	"y54HhipH/raWaUMNbO9MzmYpUbUQTMxTojlAhZ+WlBk7a7pDJx0vG86FdRpaPEN6j8hufuuASpnHVUzU",
-	"5dT50YgZsaIVe7RBsZ8jdauE96IEolfdoo4Gwz50ss7636QJNQbKysRpprUppIpuNaNZ4dR0238o0DU3",
-	"ZEk1uRJyKQjlCmi+iktkpoAayL9QJGImVWk/JdYFnRiGCrW1es7oXEhtWLa/ML9u3omJ84wJposDyWic",
-	"2tC6b+ygc7dIn4HvsZOH2H3OpooqNmiOe33D3j7OW7gwfrehTJMSSqlWu7bxzo3C8VrTecQWnBEbbIDI",
-	"oA04cpYTIQ3RdZYB5KexU5K1qWqzv6C8x/GxrVQF1UgYCBtP/pnMwGTW0dtZGLecqSsuadcNtXSEQDJ2",
-	"AAoWbOME1o2jOlRFGoMaaP1aQw0YhTtzao2g4xp+O6OM44eMigy4+wxKSRXdTC1KKugcdsrn783AqOft",
-	"RteeBWlwp96Ptku15juYrTXzsW4X2oPvNZ49DnjQJk6D1d0+3yAdB518c047HJlPoVp+bbIitsvXUIHI",
-	"QWR+Z+v7rGh2RecQCShc8kA1QQGHPCVLZgqytF+bAkh4kwiA3H5TauALF0HvpWNv3LyXbp6e+ELyRczF",
-	"IHFMkyUVBnL8tEFu3NG48fv7i8C71c7wz8+cthzt0D94Lqt+I71p/Oz3Lhuzf3K4TolUhAqb1yjQekwK",
-	"Yyo9Ho3++z//KyVzZop6OpZqPlJQSfyC0+kYH2Yyhymouf3PMquk1xcg5qZIxk+fu5Q5/P8kHXQXTd6d",
-	"cGpAoxKuEf5+tkYjJVNFRVZY2g2dbyz+4ll6dwf0GhYsgx7dzvFhXEtBZf6dSJrpjOaXfk9pkxAQt7PR",
-	"W0+cRH3Z2y/7bYUpo2xp458trmSS12WP85lZxxbN4piA+CsdFx5h0gIUM6uuaxISLdmSKu+Y+vzOZtrl",
-	"fC4SkoZNdJZoKYkx5OdrWlZub5sy0hHgyBbuM4zrCdFirtOrQpdav1Zst2+oKiOQg4KeM6w4NVaKh+JJ",
-	"zK4OTCdjtr6Hb3cPV5FPLS7jOebJ3id4tblsT8a6lOrKw6c7UrowMkyXOrZ3eRw9MevMLpWcW8sZYf7K",
-	"QA9pubTM6HWc3ksSIZfRgNmqVc/M3ZBhx647vtBNmHqSA329e4b8DYvpJeKyUZtS0KfPX0ScprY5Qjww",
-	"6LzN/qNHB7SsVY+z6MErPjKbnmwvGizdFbigtaDCBbQKSrkeJfSIsgelkdhmxw2JQ4Z/I9batgHhuA+J",
-	"3PCEIgrTq7MDvLxt9tnZvdtDdPe3FaW95WSfg+qj7FVbDdj0yM2D7UDlYOLjJIY1hqn08MWWqP8ilwR0",
-	"ZaTkZKmYAY2hqU+6HOpe0AXY8E/OZhrMdr0go0JIc0qCZbKJzAo/uIkfaCKXgmSFZFmkqDCldR7X3Kxg",
-	"FUYYwccnoKsfnmY/RO2d5U0Ixts3fnxcxkYH9K8dmDM5ZFfagc/ene9ELJHy1G2tAQFbCv20sZP61YcZ",
-	"wdZQlddMWNJKlilZrUyxFjG3lF7I+e5UeDMfKdi8AEWkADKFORPu+LmcEypgGa+l9CfPNobb3whdyPmF",
-	"Dfp2JWYha27hArdOjH1hzggPtrf/u2DXpGScMw2ZFHlP7ag1eg1iZMMwa61zWbssPgcVh1gMXJvduoy4",
-	"R2MH8Z3Y7t41KFykLvelpNc9wT8+rjX06JmiZf/L9mHfq5uRfLtO2qGpM0e7Vmx7f/dup5NLPnm8O5H1",
-	"UN+eObhNZYmSHIh1N2PCjCbWlBLpsnKMK+MQJNq/WERmDSElM6a08TXQ6YpkdMohGFUWsZtMI+ppRxgQ",
-	"PYVRydckj1bWrgCfYcqNNkZKwyXNsdxQUWWYK1iliTQ0p4YmaVKAPYVpLXJMtRB48P4WxxUQEd40uT6x",
-	"y54sqLKs1Hb9M1z/Z1z/Ha5/3l3/srv++2b9X3C587D+W78+phJvHBHvHRFHcd7ItCZR2O3DO4X99ZP9",
-	"8OYV+fdnz/9CfGH/JWIu9uC0saebkhwMZRzjcalIBbLiEReX9dWa3Ovx/JQB7ynN4CNCDUHUJiqr6Gq0",
-	"+dKTlNk4s+7JDgwzPViB+2KXLXPvN2ukbvc9fA+I6ga/XGR9EAxzqwpUgyNtJAAQ1BTbDJgm1IpAXmfG",
-	"BzMewR3OvPYLxXti8PvEJ0rKRJ9ocXBRH9pC63mJq7KSmZJldL+92cKxygvrFXkkfr2gEFLTtTJCR4hi",
-	"wvfBQbs9IVPVmoS9WndQ45scf2fq1QAC63WFHUs50m+im2krTxtxz0D19xYacxzZHoIW+8vvfTV2v8Wo",
-	"GMRO/iMoRvnhfRsiYo7PoWAid0Ez1YZMVwbtf8NNJsyLZ1HX3hdOvJ/hdC6asPOlRCMg0UQniEuUNIeX",
-	"ZAor2V0f3D8KnNGa02pPakKcGmvBQntAFWC48vtvb05+xP8UVJxmUTymp4HDb9nxciDO/b1rOJrixIxy",
-	"DWnEaHkNIrkEjTUuWTv7tdYD11g1G71jH9kpeWs6PXEujw0vMaOBz1IipCIzyjmZ0uwqVpOym2ViJgcK",
-	"cD7ESwkVeVvnstbVoFklzPxEvILrFI2wTkmoperUGWKd2sTMJSnORyfYxUcgZwYVoMFgkieuWQwErVgy",
-	"Tn44fXz6Q+JABxTzUYv6zp0QWiXALsa3eTJOLpg2527IRhfk08ePBzogD+t8RDg70vZ4GSBVV7E0BTDl",
-	"RF87Htpj9IDsqXPkXkbi6zUb6PRapomuy5LadAqFyE3vpETLMsxP5GwGShPF5oVxYKt9d+ROZPQN/970",
-	"8vFvYM6bvtl74qJbINY9apnXqaYj6zy0c1u2IXLVdh3/GX+zHTIKTcU3n7fZNnJtCputzIdMmiaV1BHG",
-	"v8KZvx/vX4UGDCzwygUoMoWZVHBrxkfYx+V8p+RdyPldGbDuIe8H5OmDdLY5a5UVRx9L87mcEznDBN61",
-	"jzlze0rOQtMi4mPYrOBqLqZQsp4XZAQ2iHCEHFErvIqOvtnA92bEmbi6g4qk0YZ4H1P3d8N3uwkeP972",
-	"8P2ah9GXA2UuLOlb0vfkDtIH1xVToA8KWmvFd6etdlDanf4AWbw6hiieEc3mAnKckBiJQudEISULylmO",
-	"GMOT56RkojYo/1Z4nAx27MA6iRjnYhu9dZoZ5RzUA43eTVc0gzGZoNhNyMO2nepRSiYuOZ6Qh51WDPs9",
-	"Oko7uul+fvTS+emfcKK/vn1NKNeSTLicTz6JhwGYfpQ674qjHminxC7+aQNeKZrJ7PztZBqj9gl52Anf",
-	"H6Whm4kasmDK1JSHENnhbnb2T0LIJZHCKrTP4kkBVGkiBV9ZzjCDWf0p+aOQxEZNurlfoE0IOASh+srh",
-	"PD56Gn3DvzcjRxspmdaAoF7BxHyMtH0SIHJNqLFuwHkA3C0VeokHMQGRT6xxYdj3HbpsyYTlY/yeCiIr",
-	"+rUGUkmN4NpLbMCRSw3KbT2TJWgMUB3vLqg2J8ihk7evXYcRyThD9JGZ4pP4Ca8D/TUlcxsyS0GmLo9h",
-	"xjIpk2WJt0Y0NmsSWIBaWcHTp2SCLeMToulKtyF1oMy+YqQkkudjYjeCT7Gq6QoKnwT21HfthRPQZMuC",
-	"xq4MhVLAwJ2jnhd9BnLwi7vvTX3e6V1tnuPU9EQbBe6uy+C9o20r415MSS0M406V3YHaEzyG+fkIagHq",
-	"JBy4dWvkvQgLo9ijHKBs+5SwkUJdyGVjj1ylbDi3+DkMOmpo0l16r+gkdA/tik6aifdxCn843ghYNplp",
-	"RoWD0TyKdocQUC7FSQcy8pWPdQ6/r0C8X4rLTlvuPcW/LSp1M5CZHytSC+z0ziwYc+MLz1zO55ATJl4i",
-	"OrLpWvwhdq/Y2HzfwSUrMF5+/SLD8huS9eTQwM9d0rTWZsdAd3VyD+tyiIKIeDWyASH315zm4HdoTjPx",
-	"Pprzd1iCNsQht+7U7pKnDoSnl2v3QUGbc5mv7m55tsOvt68xtxCN9Bm5ZgnS/s7EtX7eF+lxWhKHxmL9",
-	"9Ti4PS4XP/L1lOPmjtnBLY3TO5rfLRMPcj365j/duLPn4DrK1oXuNX7fa4+fbcvN3/Dy361lvw8S+L4u",
-	"AQEpG2zb7MOGEYh0PsCu+H8eItXeFcck1ub0ETOBNujYZiKo9randFmLkcTfQrIBl7+w4a+gbrX4vxio",
-	"xd2jmt9Cpf8pwuVOLD+yVntsZhgod0P+b4UC7b72a/t2QGekV3SvBie/2gFBwJ29/11swkDkcN75GYz7",
-	"NAheAB/oAGhgmMphZoiszV7GYKYg/FzDUAntlbc4dE6ZwNyvaX5orgEzfws4fimre/Fx6Ic6sEI1lRpi",
-	"REV+KeC7Rg+90P5ZlkFlIH9JpGoxYw/cpNu8a65QHyMNCocVKmCNF/UwTziKjWSmY9DyjeuEfaHC2rXD",
-	"ezTpa+vEggZ3Q5CKvO3FP1I6GS5AejTjHcuUvMQO2ybVXFJhNHnoh57arT3aqOOGmxgzqWxa2YzlMrty",
-	"L9yiQBA3SBuCyLlDL8kUHARY2cTCZ8dr0kGYQDzZpVYoKx6mxKr5KfmtwSQdhsftBq2g4Q/CVBUInRJK",
-	"ul0zdk6gWfFJcCZgTKhYEdeU4eKWSWiJmaQOP7UENE/s7iaWjuYbe0oTh8EiLEmXdBUgU1co1AhQun5L",
-	"t62lrHlOpvBJcKlNW72dynzlN5uT6YoUVORpAA3sQnaXk0yKGWdIx8x31U3kAhSCx5MYWOn3v6Ubx/AF",
-	"OVR9t3hNB/xwEonYhsO1X5KudPpd+9K55deF9xkeLGfGgbeZrLF2ld7mJm1Jr9+6t354uh0TNDzc7Xw+",
-	"uCYSf5yD5xdtvjh6PHp9IvLtk9qJ0f7hbkp4RXEorcOY8jtkcl2LhY1j6xe38Ygp5w0Qv3J3uZnAX0iy",
-	"SQTPQRHOpimhumvgHmhSsgqV35sze15ky3b1+5FwpXQ45/XtvfslvC1it2a87iEP9mRt2ORIIxY1jUsl",
-	"TGgDNI8aWNSjSP2g84MIndrq0I+Zfb7PhpvObaUeyNbu5nuE3T31F1+13r9OPXhZAH1pDDG/rE0jqcew",
-	"5VOqY33Fv5ydPH3+wgpQEz1AzjCWdLemZhjECVj6c4g1OrcUrV2UePbj87+82Hkxyb/8+Tvn8a4zdFsC",
-	"P9LFceK7j3hpbU1HyUNaG6npAh6dEoSi7CmlrgrMQtclB6IN4xx/Bg/1P2dz0KbfECoIqMvxc84POPdR",
-	"RdPa2IMVJ02MPFzbNq4H2YVxov+t0ue4fXQIqWnkHESRPjSj/p/UlNa2vVeM2bSx76oqtVMfjCiRM3+t",
-	"oaRX2PsAnYzdRaHZHZHE+wOfPrTRxHGMQacTv6Paz2MNX98ZjmllY/uAf4XKvMQDFO6o21MNWe4dz7Tr",
-	"Wn4FqCIZNtUb8Av+TopaBCHALrRkRCs2cg3bo8WT5Obzzf8EAAD//w==",
+	"3Fzvbtu4ln8VQrtAW6wSt522966Li0HSTu8Uk94G7Qzmw7SoaenY4g1FqiRlx1sE2KfZB9snWfCQ+mdR",
+	"sp040939FMeiyMPD8/d3Dv0tSmReSAHC6Gj6LSqoojkYUPjf2cKAsh+YiKbR1xLUJoojQXOIphHFh3Gk",
+	"kwxyakeZTWEfaKOYWEY3N3F0XjKevn1dT1FQkzUzzO3TKI4UfC2ZgjSaGlXC+IwXLGdmiCSOD9sTpLCg",
+	"JTfR9PnjOMrpNcvLPJo+fWz/Y8L99ySu1mHCwBIULnSp5D8hMYPEF+75QeTf2MG6kEID8vdSyTmH3H5M",
+	"pDAgcGe0KDhLqGFSTAo34t/+qaWwz5q5/1XBIppG/zJpDnDinupJNS+umIJOFCvsdNE0+j2jhqxBGLJW",
+	"UixPca/+PTzypaei+9qvGZCySKkBQu0IwgQxGdNkwVS+pgrIwzdcGvr+17NHLwmda1whAwWEGZJRTYQU",
+	"cBrFlm8FKMMcBxac6qy/3PnGgCZyQfA5MZZoZghNU02M7K5sJ90+vzhSNB+Z9sPZu/FJH2iyoorROQcd",
+	"XmAFSjN3KH0pbUTij3pg7DfraPtczynnKEdWWyRVKWphl0df56Fl4uiKiXSXKPxix9xUUhuYRCJzcCFm",
+	"INf99VkafJHTOfDgkxXlJRx1Rg0cEgPt1+ZScqCix25mLYqbqfVeiN3+C6oU3YxP4zd08CR4cp73/rga",
+	"hg9KwE8rr4Jdps0r6ehxB66Zdua7K+5vKNdgtVBYOWeaLL0ObrMwjgq2JQJjMoVUXjLR3z/aNzDhM+Ry",
+	"4IGhypHf1zJtqIH+zuRiERNVCsHEMiaaAxT4aU2ZsbPGO3TS8bLmXLVOTYtnyOAR2c33DiiXaVjFRJnP",
+	"nR8NmBErWqFHWxT7OWK3SvVekED0qj3qaGXYx07WWf+bOKLGQF6YMM20NJlUwa0mNMmcmvb9hwJdckPW",
+	"VJMrIdeCUK6AppuwRCYKqIH0C0UiFlLl9lNkXdCJYahQvdVTRpdCasOS/YX5df1OSJwXTDCdHUhG7dTG",
+	"1n1jB527RYYM/ICdPMTuczZXVLFRczzoG/b2cd7CVeN3G8o4yiGXarNrG+/cKByvNV0GbMEZscEGiASa",
+	"gCNlKRHSEF0mCUB6GjolWZqiNPsLynscH9pKkVGNhIGw8eQf0QJMYh29nYVxy5my4JK23VBDRxVIhg5A",
+	"wYptnUDXOKpDVaQ2qBWtX0soAaNwZ06tEXRcw28XlHH8kFCRAHefQSmpgpspRU4FXcJO+fytHhj0vO3o",
+	"2rMgrtyp96PNUo35rsxWx3x07UJz8IPGc8ABj9rEeWV1++dbScdBJ1+f0w5H5lOohl/brAjt8jUUIFIQ",
+	"id9Zd58FTa7oEgIBhUseqCYo4JDGZM1MRtb2a5MBqd4kAiC13+Qa+MpF0Hvp2Bs376WbZyC+kHwVcjFI",
+	"HNNkTYWBFD9tkRt2NG78/v6i4t1mZ/jnZ44bjrboHz2XzbCR3jZ+9nuXjdk/KVzHRCpChc1rFGg9JZkx",
+	"hZ5OJv/9n/8VkyUzWTmfSrWcKCgkfsHpfIoPE5nCHNTS/meZldPrCxBLk0XTp89dylz9/yQedRd13h1x",
+	"akCjEnYIf7/o0EjJXFGRZJZ2Q5dbi794Ft/dAb2GFUtgQLdTfBjWUlCJfyeQZjqj+WXYU9okBMTtbHTv",
+	"iZOoL3v7Zb+tasogW5r4p8eVRPIyH3A+C+vYglkcExB+peXCA0xagWJm03ZNQqIlW1PlHdOQ39lOu5zP",
+	"RULiahOtJRpKQgz56Zrmhdvbtoy0BDiwhfsM4wZCtJDr9KrQptavFdrtG6ryAOSgYOAMC06NleKxeBKz",
+	"qwPTyZCtH+Db3cNV5FODy3iOebL3CV5tLjuQsa6luvLw6Y6UrhpZTRc7trd5HDwx68wulVxayxlg/sbA",
+	"AGmptMwYdJzeSxIh18GA2arVwMztkGHHrlu+0E0Ye5Ir+gb3DOkbFtJLxGWDNiWjT5+/CDhNbXOEcGDQ",
+	"epv9x4AOaFmqAWcxgFd8ZDY96S9aWborcEFrRoULaBXkshslDIiyB6WR2HrHNYljhn8r1urbgOq4D4nc",
+	"8IQCCjOosyO8vG322dq920Nw97cVpb3lZJ+DGqLsVVMN2PbI9YN+oHIw8WESqzXGqfTwRU/Uf5ZrArow",
+	"UnKyVsyAxtDUJ10Odc/oCmz4JxcLDaZfL0ioENKcksoy2URmgx/cxA80kWtBkkyyJFBUmNMyDWtukrEC",
+	"I4zKx0egix+eJj8E7Z3lTRWMN2/89XEeGl2hf83AlMkxu9IMfPbufCdiiZTHbms1CNhQ6KcNndQvPsyo",
+	"bA1VacmEJS1niZLFxmSdiLmh9EIud6fC2/lIxpYZKCIFkDksmXDHz+WSUAHrcC1lOHm2Mdz+RuhCLi9s",
+	"0LcrMauy5gYucOuE2FfNGeBBf/u/CXZNcsY505BIkQ7UjhqjVyNGNgyz1jqVpcviU1BhiMXAtdmty4h7",
+	"1HYQ3wnt7l2NwgXqcl9yej0Q/OPjUsOAnimaD79sHw69uh3JN+vELZpaczRrhbb3D+92Wrnkk8e7E1kP",
+	"9e2Zg9tUlijJgVh3MyXMaGJNKZEuK8e4MgxBov0LRWTWEFKyYEobXwOdb0hC5xwqo8oCdpNpRD3tCANi",
+	"oDAqeUfyaGHtCvAFptxoY6Q0XNIUyw0FVYa5glUcSUNTamgURxnYU5iXIsVUC4EH729xXAYB4Y2j6xO7",
+	"7MmKKstKbdc/w/V/wvXf4frn7fUv2+u/r9f/GZc7r9Z/69fHVOKNI+K9I+IozhuZVicKu314q7DfPdkP",
+	"b16Rf3/2/C/EF/ZfIuZiD04be7oxScFQxjEel4oUIAsecHHJUK3JvR7OTxnwgdIMPiLUEERtgrKKrkab",
+	"LwNJmY0zy4HswDAzgBW4L3bZMvd+vUbsdj/A9wpR3eKXi6wPgmFuVYGqcaStBAAqNcU2A6YJtSKQlonx",
+	"wYxHcMczr/1C8YEY/D7xiZwyMSRaHFzUh7bQel7iqqxkoWQe3O9gtnCs8kK3Io/EdwsKVWraKSO0hCgk",
+	"fB8ctDsQMhWNSdirdQc1vs7xd6ZeNSDQrSvsWMqRfhPcTFN52op7Rqq/t9CY48j2GLQ4XH4fqrH7LQbF",
+	"IHTyH0Exyg/v2xABc3wOGROpC5qpNmS+MWj/a24yYV48C7r2oXDi/QKnc9GEnS8mGgGJOjpBXCKnKbwk",
+	"c9jI9vrg/lHgjNaSFntSU8WpoRYstAdUAYYrv/365uSv+J+CgtMkiMcMNHD4LTtejsS5v7UNR12cWFCu",
+	"IQ4YLa9BJJWgscYlS2e/Oj1wtVWz0Tv2kZ2St6bVE+fy2OolZjTwRUyEVGRBOSdzmlyFalJ2s0ws5EgB",
+	"zod4MaEibepc1roaNKuEmR+JV3AdoxHWMalqqTp2hljHNjFzSYrz0RF28RFImUEFqDGY6IlrFgNBCxZN",
+	"ox9OH5/+EDnQAcV80qC+SyeEVgmwi/FtGk2jC6bNuRuy1QX59PHjkQ7IwzofEc4OtD1eVpCqq1iaDJhy",
+	"oq8dD+0xekD21DlyLyPh9eoNtHot40iXeU5tOoVC5KZ3UqJlXs1P5GIBShPFlplxYKt9d+JOZPIN/94M",
+	"8vHvYM7rvtl74qJbINQ9apnXqqYj6zy0c1u2IXLVdB3/EX6zGTKpmopvPvfZNnFtCtutzIdMGkeF1AHG",
+	"v8KZvx/vX1UNGFjglStQZA4LqeDWjA+wj8vlTsm7kMu7MqDrIe8H5BmCdPqctcqKo4+l+VwuiVxgAu/a",
+	"x5y5PSVnVdMi4mPYrOBqLiZTslxmZAI2iHCEHFErvIpOvtnA92bCmbi6g4rEwYZ4H1MPd8O3uwkeP+57",
+	"+GHNw+jLgTIXlvSe9D25g/TBdcEU6IOC1lLx3WmrHRS3pz9AFq+OIYpnRLOlgBQnJEai0DlRiMmKcpYi",
+	"xvDkOcmZKA3KvxUeJ4MtO9AlEeNcbKO3TjOhnIN6oNG76YImMCUzFLsZedi0Uz2KycwlxzPysNWKYb9H",
+	"R2lH193Pj146P/0jTvS3t68J5VqSGZfL2SfxsAKmH8XOu+KoB9opsYt/moBXinoyO38zmcaofUYetsL3",
+	"R3HVzUQNWTFlSsqrENnhbnb2T0LINZHCKrTP4kkGVGkiBd9YzjCDWf0p+T2TxEZNur5foE0VcAhC9ZXD",
+	"eXz0NPmGf28mjjaSM60BQb2MieUUafskQKSaUGPdgPMAuFsq9BoPYgYinVnjwrDvu+qyJTOWTvF7Kogs",
+	"6NcSSCE1gmsvsQFHrjUot/VE5qAxQHW8u6DanCCHTt6+dh1GJOEM0Udmsk/iR7wO9LeYLG3ILAWZuzyG",
+	"GcukROY53hrR2KxJYAVqYwVPn5IZtozPiKYb3YTUFWX2FSMlkTydErsRfIpVTVdQ+CSwp75tL5yARj0L",
+	"GroyVJUCRu4cDbzoM5CDX9x9b+rzTu9q8xynpifaKHB3XUbvHfWtjHsxJqUwjDtVdgdqT/AY5ucjqBWo",
+	"k+rArVsj70W1MIo9ygHKtk8JaynUmVzX9shVysZzi5+qQUcNTdpL7xWdVN1Du6KTeuJ9nMLvjjcC1nVm",
+	"mlDhYDSPot0hBJRrcdKCjHzlo8vh9wWI92txWbeZbqlWMIX26CZqStypUmD/P3aFBhTEt/mGA4fnL+Jb",
+	"6Mvtw/EGJLsZAQqOFThWp+t9a+VbjK+Dc7lcQkqYeIlgzban8zKFmmUdkPdbzf0fIY3HcjZgvHL5JceV",
+	"q0ISokOjUneD1JrCHQPdvc47H+VWvS5cKq0R0v3VuhaDHWpdT7yPWv8D1qANcbCyO8O7JNEjsfNl57Iq",
+	"aHMu083dzWI/Nnz7GhMfUcuikR0zFQ+3Te7Q8tv1S46NxeLwcYoKuFz4yLv50M0dU5dbmqp3NL0bTFDJ",
+	"9eSb/3Tjzp6Da3frCt1r/L4tdJ0tP+vLzd/xZuKtZX8Irxgk4U9xEIiWWUNsUyMb4yAM+wBb9v88uKy5",
+	"yI4ZNjVJFjATaIOObSYq1e77TeeajCT+ipT1Wf42ib8f27t/8GKkUHiPan4Llf5ThMudWHpkrfbA0TiK",
+	"74b83woFmn3t15PuUNhAI+te3Vd+tQOCgDt7/7vYhJHI4bz1Gx33aRC8AD5oRa0KCIeFIbI0exmDhYLq",
+	"tyTG6nuvvMWhS8oEJqZ1Z0Z9R7mdovRvjLVvZY79igiWz+ZSQ4iowM8YfNfoYbDucJYkUBhIXxKpGkDb",
+	"o0pxn3f1/e5jJEXVYVXludqLegyqOoqtZKZl0NKtu45DoULnTuQ9mvTOOqGgwV1fpCJtLgocKbmsbmd6",
+	"qOUdS5S8xPbfOvFcU2E0eeiHntqtPdoqMlfXRFyW2YzlMrlyL9yiehE2SFuCyLmDVskcHD5Z2MTC58od",
+	"6SBMINjtUiuUFY+hYkn/lPxaA6YOYOR2g1bQ8NdqigKEjgkl7ZYeOyfQJPskOBMwJVRsiOsYcXHLrOrX",
+	"mcUO3LUE1E/s7maWjvobe0ozBxAjZkrXdFPhua6KqRE9dc2gbltrWfKUzOGT4FKbprQ8l+nGbzYl8w3J",
+	"qEjjCkKwC9ldzhIpFpwhHQvf8jeTK1CIbM9CSKrff083juELUiiGrhibFhTiJBKRDge6vyRt6fS79nV9",
+	"y68L7zM8ks+MQ5YTWWJhLb7NNd+cXr91b/3wtB8T1Dzc7Xw+uA4Xf5yj5xfsDDl6PHp9ItL+Se0EkH93",
+	"1zi8ojgI2WFM6R0yubbFwq627q1yPGLKeV0l2LiL5kzgzzfZJIKnoAhn85hQ3TZwDzTJWYHK782ZPS/S",
+	"s13DfqS67zqe8/re4/0S3ga/6xive8iDPVmjoC12iVFTu1TChDZA06CBHcJuW7/W0MJvx35p7T7B2/ZV",
+	"qgEA1+7me4TdA8UhX1Lfv4g+epMBfWkIzr8sTS2px7Dlc6pDTc8/n508ff7CClAdPUDKMJZ0V7oWGMQJ",
+	"WPtzCHVhNxR1bnE8++vzv7zYeWvKv/z5O+fxrm21L4Ef6eo48d1HvFHX0VHykJZGarqCR6cEoSh7SrEr",
+	"UbOqJZQD0YZxjr/Rh/qfsiVoM2wIFVSoy/Fzzg8491FF09rYgxUnjow8XNu27i7ZhXGi/63S57h9dAip",
+	"7jIdRZE+1KP+n9SUOtveK8ase+x3VZWaqQ9GlMiZv3OR0ytszIBWxu6i0OSOSOL9gU8fmmjiOMagdU2g",
+	"pdrPQ91o3xmOaWSjf8C/QGFe4gEKd9TNqVZZ7h3PtO1afgEoAhk21VvwC/6Ii1pVQoAtctGEFmziuskn",
+	"qyfRzeeb/wkAAP//",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

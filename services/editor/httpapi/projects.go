@@ -30,12 +30,12 @@ func (a *API) ListExamples(ctx context.Context, _ ListExamplesRequestObject) (Li
 }
 
 // OpenOwnProject implements StrictServerInterface.
-func (a *API) OpenOwnProject(ctx context.Context, _ OpenOwnProjectRequestObject) (OpenOwnProjectResponseObject, error) {
+func (a *API) OpenOwnProject(ctx context.Context, r OpenOwnProjectRequestObject) (OpenOwnProjectResponseObject, error) {
 	p, err := identity.Require(ctx, identity.Product)
 	if err != nil {
 		return nil, err
 	}
-	project, err := a.Projects.OpenOwn(ctx, p.Workspace, p.Device, p.Name)
+	project, err := a.Projects.OpenOwn(ctx, p.Workspace, p.Device, p.Name, value(r.Params.Fqbn))
 	if err != nil {
 		return nil, err
 	}

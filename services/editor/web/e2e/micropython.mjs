@@ -89,6 +89,9 @@ step('a package is fetched with what it needs, and locked', async () => {
   await page.keyboard.type('# by hand\n')
   await page.getByRole('button', { name: 'Packages' }).click()
   await page.getByText('Not as they were fetched').waitFor()
+  await page.getByRole('button', { name: 'Done' }).click()
+  await page.getByTestId('packages-attention').waitFor()
+  await page.getByRole('button', { name: 'Packages' }).click()
   await page.getByRole('button', { name: 'Fetch again' }).click()
   await page.getByText('would be lost').waitFor()
   await visitor.look('python-package-changed', { alert: true })
@@ -96,6 +99,7 @@ step('a package is fetched with what it needs, and locked', async () => {
   await page.getByText('Not as they were fetched').waitFor({ state: 'detached' })
   await page.getByRole('button', { name: 'Done' }).click()
   await page.locator('.cm-content').getByText('by hand').waitFor({ state: 'detached' })
+  await page.getByTestId('packages-attention').waitFor({ state: 'detached' })
 })
 
 step('a mistake is marked on its line, and mended', async () => {

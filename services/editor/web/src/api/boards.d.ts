@@ -160,10 +160,10 @@ export interface components {
             /** @description Why the last time */
             reset?: string;
             /**
-             * @description app0 and app1 of an ESP32, a and b of a Pico.
+             * @description Of an ESP32; which one a Pico runs is the affair of its files.
              * @enum {string}
              */
-            slot?: "app0" | "app1" | "a" | "b";
+            slot?: "app0" | "app1";
             mac?: string;
             pins: components["schemas"]["Pin"][];
             /** Format: date-time */

@@ -45,7 +45,7 @@ export interface paths {
             cookie?: never;
         };
         get?: never;
-        /** The project of the product that is logged in; made from the first example when it is not there yet. */
+        /** The project of the product that is logged in; made from the first example for its board when it is not there yet. */
         put: operations["openOwnProject"];
         post?: never;
         delete?: never;
@@ -631,7 +631,10 @@ export interface operations {
     };
     openOwnProject: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description The product's board, where it is known. */
+                fqbn?: string;
+            };
             header?: never;
             path?: never;
             cookie?: never;
