@@ -16,10 +16,13 @@ import (
 // offered makes the next release what a board should have.
 type offered func() (n int64)
 
-func (r *rig) goodRelease() (n int64) { return r.offer(another(r.t, r.first)) }
+func (r *rig) goodRelease() (n int64) { return r.offer(r.another()) }
 
 // bytesOf an image are written to a slot; all else is the swap and its bookkeeping.
 func bytesOf(w chip.Event) bool { return w.Where == "app0" || w.Where == "app1" }
+
+// inFiles is written to a Pico's file system, which makes no such difference.
+func inFiles(w chip.Event) bool { return w.Where == "fs" }
 
 // powerAfter cuts the power of the next start that writes so much.
 func (r *rig) powerAfter(bytes int64) {
@@ -34,6 +37,10 @@ func (r *rig) study(offer offered, until deviceproto.State) (starts [][]chip.Eve
 	r.t.Helper()
 	r.powerAfter(-1)
 	r.on()
+	for range 2 { // so that both slots hold what a slot does hold
+		r.says(r.goodRelease(), deviceproto.Confirmed)
+	}
+	r.studied = r.number
 	r.Off()
 	n := offer()
 	first, _ := r.counted()
@@ -83,12 +90,13 @@ func (r *rig) cut(offer offered, until deviceproto.State, after ...int64) (made 
 	}
 	r.says(n, until)
 	r.recovered()
+	r.polled(1) // what is written after that report, too
 	r.Off()
 	r.mu.Lock()
 	r.writes = nil
 	r.mu.Unlock()
 	_, now := r.counted()
-	found.cut(r.class, now-lost)
+	r.found.cut(r.class, now-lost)
 	return now - lost
 }
 
@@ -110,7 +118,10 @@ func (r *rig) atEach(offer offered, until deviceproto.State, start int, places [
 // swap are the bytes before, in and behind every write that is not the image's.
 func swap(writes []chip.Event) (places []int64) {
 	for _, w := range writes {
-		if !bytesOf(w) {
+		switch {
+		case inFiles(w): // before it is behind the one before
+			places = append(places, max(w.From, 1), w.From+(w.To-w.From)/2)
+		case !bytesOf(w):
 			places = append(places, max(w.From, 1), w.From+max((w.To-w.From)/2, 1), w.To)
 		}
 	}
@@ -130,13 +141,14 @@ func some[T any](all []T) (few []T) {
 	return few
 }
 
-// The power goes in every write of the swap: before it, in the middle and behind it.
-func TestCutsAtEveryWriteOfTheSwap(t *testing.T) {
-	t.Parallel()
+// The power goes in every write of the swap, a Pico's in every write at all: before it, in the middle and behind it.
+func TestCutsAtEveryWriteOfTheSwap(t *testing.T) { onEach(t, testCutsAtEveryWriteOfTheSwap) }
+
+func testCutsAtEveryWriteOfTheSwap(t *testing.T, on kind) {
 	for start, name := range []string{"download", "trial"} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			r := newRig(t, "power cut at every write of the swap, "+name)
+			r := newRig(t, on, "power cut at every write of the swap, "+name)
 			starts := r.study(r.goodRelease, deviceproto.Confirmed)
 			r.atEach(r.goodRelease, deviceproto.Confirmed, start, swap(starts[start]))
 			r.never(deviceproto.RolledBack, deviceproto.Failed)
@@ -145,17 +157,18 @@ func TestCutsAtEveryWriteOfTheSwap(t *testing.T) {
 }
 
 // The power goes in every write of the way back from a release that is bad.
-func TestCutsOnTheWayBack(t *testing.T) {
-	t.Parallel()
+func TestCutsOnTheWayBack(t *testing.T) { onEach(t, testCutsOnTheWayBack) }
+
+func testCutsOnTheWayBack(t *testing.T, on kind) {
 	for start, name := range []string{1: "bad trial", 2: "back again"} {
 		if name == "" {
 			continue
 		}
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			r := newRig(t, "power cut at every write of the way back, "+name, unhurried)
-			bad := build(t, fails)
-			offer := func() int64 { return r.offer(another(t, bad)) }
+			r := newRig(t, on, "power cut at every write of the way back, "+name, unhurried)
+			bad := on.build(t, fails)
+			offer := func() int64 { return r.offer(on.another(t, bad)) }
 			starts := r.study(offer, deviceproto.RolledBack)
 			r.atEach(offer, deviceproto.RolledBack, start, swap(starts[start]))
 			r.never(deviceproto.Confirmed, deviceproto.Failed)
@@ -167,13 +180,14 @@ func TestCutsOnTheWayBack(t *testing.T) {
 }
 
 // The power goes in every class of byte of a download.
-func TestCutsInADownload(t *testing.T) {
-	t.Parallel()
-	r := newRig(t, "power cut in every class of byte of a download")
+func TestCutsInADownload(t *testing.T) { onEach(t, testCutsInADownload) }
+
+func testCutsInADownload(t *testing.T, on kind) {
+	r := newRig(t, on, "power cut in every class of byte of a download")
 	rng := random("bytes of a download")
 	var image []chip.Event
 	for _, w := range r.study(r.goodRelease, deviceproto.Confirmed)[0] {
-		if bytesOf(w) {
+		if bytesOf(w) || inFiles(w) {
 			image = append(image, w)
 		}
 	}
@@ -191,15 +205,16 @@ func TestCutsInADownload(t *testing.T) {
 }
 
 // The power goes anywhere, and goes again while the board recovers.
-func TestRandomCuts(t *testing.T) {
-	t.Parallel()
+func TestRandomCuts(t *testing.T) { onEach(t, testRandomCuts) }
+
+func testRandomCuts(t *testing.T, on kind) {
 	const boards = 4
 	var left atomic.Int64
 	left.Store(int64(*cuts))
 	for i := range boards {
 		t.Run(fmt.Sprint(i), func(t *testing.T) {
 			t.Parallel()
-			r := newRig(t, "power cut at random, and again while it recovers")
+			r := newRig(t, on, "power cut at random, and again while it recovers")
 			starts := r.study(r.goodRelease, deviceproto.Confirmed)
 			rng := random(fmt.Sprintf("cuts of board %d", i))
 			for left.Load() > 0 && !t.Failed() {
@@ -229,9 +244,10 @@ func somewhere(rng *rand.Rand, download, trial []chip.Event) (after []int64) {
 }
 
 // The power goes at any moment, not only when something is written.
-func TestCutsAtAnyMoment(t *testing.T) {
-	t.Parallel()
-	r := newRig(t, "power cut at any moment").on()
+func TestCutsAtAnyMoment(t *testing.T) { onEach(t, testCutsAtAnyMoment) }
+
+func testCutsAtAnyMoment(t *testing.T, on kind) {
+	r := newRig(t, on, "power cut at any moment").on()
 	rng := random("moments")
 	for range max(5, *cuts/25) {
 		n := r.goodRelease()
@@ -239,7 +255,7 @@ func TestCutsAtAnyMoment(t *testing.T) {
 			time.Sleep(time.Duration(rng.Int64N(int64(400 * time.Millisecond)))) // any moment is meant
 			r.over()
 			r.Cut()
-			found.cut(r.class, 1)
+			r.found.cut(r.class, 1)
 		}
 		r.polled(1)
 		r.recovers(n)

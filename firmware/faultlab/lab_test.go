@@ -2,6 +2,7 @@ package faultlab
 
 import (
 	"encoding/binary"
+	"errors"
 	"flag"
 	"fmt"
 	"math/rand/v2"
@@ -9,7 +10,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -37,17 +37,20 @@ func TestMain(m *testing.M) {
 	}
 	fmt.Printf("fault lab: -seed=%d -cuts=%d\n", *seed, *cuts)
 	status := m.Run()
-	if len(found.classes) > 0 {
-		fmt.Print(found.table())
-	}
-	switch {
-	case status != 0:
-		fmt.Printf("not everything held; the same again: -args -seed=%d -cuts=%d\n", *seed, *cuts)
-	case *results != "":
-		if err := found.write(*results); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			status = 1
+	for _, f := range []*report{found, pico} {
+		if len(f.classes) == 0 {
+			continue
 		}
+		fmt.Printf("%s\n%s", f.title, f.table())
+		if status == 0 && *results != "" {
+			if err := f.write(*results); err != nil {
+				fmt.Fprintln(os.Stderr, err)
+				status = 1
+			}
+		}
+	}
+	if status != 0 {
+		fmt.Printf("not everything held; the same again: -args -seed=%d -cuts=%d\n", *seed, *cuts)
 	}
 	os.Exit(status)
 }
@@ -59,47 +62,6 @@ func random(name string) *rand.Rand {
 	copy(key[8:], name)
 	return rand.New(rand.NewChaCha8(key))
 }
-
-// The sketches that boards run here, built as the farm builds them: with the agent, and without a line for it.
-const (
-	good = `
-void setup() { Serial.println("hello"); }
-void loop() {}`
-	crashes = `
-void setup() {}
-void loop() { abort(); }`
-	crashesLater = `
-void setup() { delay(800); *(volatile int *)0 = 1; }
-void loop() {}`
-	exhausts = `
-char *volatile kept;
-void setup() {}
-void loop() { for (;;) kept = new char[1000]; }`
-	hangs = `
-void setup() { FlotaOTA.onSelfTest([] { for (;;) delay(1000); return true; }); }
-void loop() {}`
-	fails = `
-void setup() { FlotaOTA.onSelfTest([] { return false; }); }
-void loop() {}`
-	restarts = `
-void setup() {}
-void loop() { ESP.restart(); }`
-	crashesFirst = `
-struct First { First() { abort(); } } first;
-void setup() {}
-void loop() {}`
-	brownsOut = `
-#include <unistd.h>
-#include <string>
-void setup() { if (access((std::string(getenv("BOARD_DIR")) + "/fs/weak").c_str(), F_OK) == 0) _exit(66); }
-void loop() {}`
-	busy = `
-void setup() {}
-void loop() { for (;;) {} }`
-	vetoes = `
-void setup() { FlotaOTA.onOffer([](const FlotaUpdate &) { return false; }); }
-void loop() {}`
-)
 
 // builds counts the images that were made.
 var builds atomic.Int64
@@ -125,7 +87,10 @@ type rig struct {
 	*chiptest.Bench
 	*chiptest.Server
 	t     testing.TB
+	kind  kind
+	dir   string
 	class string
+	found *report
 	p     deviceproto.Provision
 	first []byte
 	hurry int
@@ -133,9 +98,12 @@ type rig struct {
 	mu      sync.Mutex
 	allowed map[string]bool // digests of images that this board may start
 	number  int64
+	studied int64     // the last one before what is tested
 	wanted  string    // digest of the image that was offered last
 	ended   time.Time // of the fault
 	starts  int
+	digest  string       // of the image that was started last
+	slot    string       // that was started last: first or second
 	lost    int          // power cuts by CutAfter
 	writes  []chip.Event // while somebody asks for them
 	hook    func(chip.Event)
@@ -145,51 +113,42 @@ type rig struct {
 const hurry = 50
 
 // newRig makes one, without power yet.
-func newRig(t testing.TB, class string, change ...func(*chip.Config)) *rig {
+func newRig(t testing.TB, on kind, class string, change ...func(*chip.Config)) *rig {
 	t.Helper()
-	return newRigOf(t, class, build(t, good), change...)
+	return newRigOf(t, on, class, on.build(t, good), change...)
 }
 
-func newRigOf(t testing.TB, class string, first []byte, change ...func(*chip.Config)) *rig {
+func newRigOf(t testing.TB, on kind, class string, first []byte, change ...func(*chip.Config)) *rig {
 	t.Helper()
-	return newRigAt(t, class, chiptest.NewServer(t), first, change...)
+	return newRigAt(t, on, class, chiptest.NewServer(t), first, change...)
 }
 
-func newRigAt(t testing.TB, class string, server *chiptest.Server, first []byte, change ...func(*chip.Config)) *rig {
+func newRigAt(t testing.TB, on kind, class string, server *chiptest.Server, first []byte, change ...func(*chip.Config)) *rig {
 	t.Helper()
-	t.Cleanup(func() {
-		if t.Failed() {
-			t.Logf("again: go test -count=1 -run '^%s$' ./firmware/faultlab -args -seed=%d -cuts=%d",
-				strings.ReplaceAll(t.Name(), "/", "$/^"), *seed, *cuts)
-		}
-	})
-	r := &rig{t: t, class: class, Server: server, first: first, allowed: map[string]bool{}}
-	dir := t.TempDir()
-	if err := chip.Create(dir, chip.Fuses{}, chip.FirstFlash(r.first)...); err != nil {
-		t.Fatal(err)
-	}
+	again(t)
+	r := &rig{t: t, kind: on, dir: t.TempDir(), class: class, found: on.report(), Server: server, first: first, allowed: map[string]bool{}}
 	r.may(r.first)
-	r.p = r.Enrol("bot_001")
-	chiptest.Given(t, dir, r.p)
-	r.open(dir, hurry, change...)
+	r.p = on.own(r.Enrol("bot_001"))
+	on.create(t, r.dir, r.first, r.p)
+	r.open(hurry, change...)
 	return r
 }
 
 // open takes the board in hand.
-func (r *rig) open(dir string, hurry int, change ...func(*chip.Config)) {
+func (r *rig) open(hurry int, change ...func(*chip.Config)) {
 	r.t.Helper()
 	change = append([]func(*chip.Config){func(c *chip.Config) {
 		c.Hurry = hurry
 		c.Start = chip.Direct{Memory: 64 << 20}.Start
 		told := c.Event
 		c.Event = func(e chip.Event) {
-			r.witness(dir, e)
+			r.witness(e)
 			if e.Kind != chip.Written {
 				told(e)
 			}
 		}
 	}}, change...)
-	r.Bench = chiptest.OpenBench(r.t, dir, append(change, func(c *chip.Config) { r.hurry = c.Hurry })...)
+	r.Bench = r.kind.open(r.t, r.dir, append(change, func(c *chip.Config) { r.hurry = c.Hurry })...)
 }
 
 // unhurried is for sketches that must have set their callbacks before the agent's first
@@ -202,7 +161,7 @@ func (r *rig) pace(hurry int) {
 	if err := r.Close(); err != nil {
 		r.t.Fatal(err)
 	}
-	r.open(r.Dir, hurry)
+	r.open(hurry)
 	before, _ := r.counted()
 	r.On()
 	r.startedAfter(before, 1) // a poll that is on its way still may be of the start before
@@ -224,17 +183,19 @@ func (r *rig) polled(more int) {
 }
 
 // witness looks at what is started, in the flash and not in what anybody says of it.
-func (r *rig) witness(dir string, e chip.Event) {
-	var digest string
+func (r *rig) witness(e chip.Event) {
+	var slot, digest string
 	var err error
 	if e.Kind == chip.Started {
-		digest, err = startedImage(dir, e.Slot)
+		slot, digest, err = r.kind.started(r, e)
 	}
 	r.mu.Lock()
 	ok, hook := r.allowed[digest], r.hook
 	switch {
 	case e.Kind == chip.Started:
 		r.starts++
+		r.slot, e.Slot = slot, slot
+		r.digest = digest
 	case e.Kind == chip.Stopped && e.Exit.Signal == 0 && e.Exit.Status == 99:
 		r.lost++
 		r.ended = time.Now()
@@ -243,12 +204,15 @@ func (r *rig) witness(dir string, e chip.Event) {
 	}
 	r.mu.Unlock()
 	switch {
-	case e.Kind == chip.Started && (err != nil || !ok):
-		found.unverified(r.class)
-		r.t.Errorf("start %d: %s was started with an image that nobody signed for this board (%s %v)", e.Start, e.Slot, digest, err)
-	case e.Kind == chip.Waiting:
-		found.brick(r.class)
-		r.t.Errorf("start %d: there is no image left that starts: %v", e.Start, e.Err)
+	case e.Kind == chip.Waiting, errors.Is(err, errNothingStarts):
+		r.found.brick(r.class)
+		r.t.Errorf("start %d: %v: %v", e.Start, errNothingStarts, e.Err)
+	case e.Kind == chip.Started && ok && err != nil:
+		r.found.half(r.class)
+		r.t.Errorf("start %d: %s was started, and is not whole: %v", e.Start, slot, err)
+	case e.Kind == chip.Started && !ok:
+		r.found.unverified(r.class)
+		r.t.Errorf("start %d: %s was started with an image that nobody signed for this board (%s %v)", e.Start, slot, digest, err)
 	}
 	if hook != nil {
 		hook(e)
@@ -278,6 +242,13 @@ func restarting(e chip.Event) bool {
 	return e.Kind == chip.Stopped && e.Exit.Signal == 0 && e.Exit.Status == 64
 }
 
+// runsIn is the slot of what was started last.
+func (r *rig) runsIn() string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.slot
+}
+
 // startOf is the start of a slot.
 func startOf(slot string) func(chip.Event) bool {
 	return func(e chip.Event) bool { return e.Kind == chip.Started && e.Slot == slot }
@@ -296,14 +267,14 @@ func (r *rig) startedAfter(before, more int) {
 	r.Bench.Until("start", func() bool { now, _ := r.counted(); return now >= before+more })
 }
 
-var slotOffset = map[string]int64{"app0": 0x10000, "app1": 0x150000}
+var slotOffset = map[string]int64{first: 0x10000, second: 0x150000}
 
 // other is the slot that does not run.
 func (r *rig) other() string {
-	if r.State().Slot == "app0" {
-		return "app1"
+	if r.runsIn() == first {
+		return second
 	}
-	return "app0"
+	return first
 }
 
 // startedImage is the digest of the image in a slot, as a file.
@@ -314,7 +285,7 @@ func startedImage(dir, slot string) (string, error) {
 	}
 	defer flash.Close()
 	all := make([]byte, chip.SlotSize)
-	if _, err := flash.ReadAt(all, slotOffset[slot]); err != nil {
+	if _, err := flash.ReadAt(all, map[string]int64{"app0": slotOffset[first], "app1": slotOffset[second]}[slot]); err != nil {
 		return "", err
 	}
 	size := (32+int64(binary.LittleEndian.Uint32(all[28:])))/16*16 + 16 + 32 // ../virtual/README.md
@@ -339,7 +310,7 @@ func (r *rig) offer(image []byte, change ...func(*deviceproto.Statement)) int64 
 	r.may(image)
 	r.wanted = chiptest.Digest(image)
 	n := r.next()
-	r.Want(r.p, n, image, change...)
+	r.kind.want(r, n, image, change...)
 	return n
 }
 
@@ -361,7 +332,7 @@ func (r *rig) over() {
 func (r *rig) recovers(n int64) {
 	r.t.Helper()
 	if n == 0 {
-		n = r.offer(another(r.t, r.first))
+		n = r.goodRelease()
 	}
 	r.says(n, deviceproto.Confirmed)
 	r.recovered()
@@ -374,7 +345,7 @@ func (r *rig) recovered() {
 		r.t.Error("nobody said when the fault was over")
 		return
 	}
-	found.recovered(r.class, time.Since(r.ended)*time.Duration(r.hurry))
+	r.found.recovered(r.class, time.Since(r.ended)*time.Duration(r.hurry))
 }
 
 // said tells whether the board reported a state, and why.
@@ -412,11 +383,11 @@ func (r *rig) says(n int64, state deviceproto.State) (reason deviceproto.Reason)
 	return reason
 }
 
-// never fails the test where the board ever reported one of these states.
+// never fails the test where the board ever reported one of these states, of what was offered since the study.
 func (r *rig) never(states ...deviceproto.State) {
 	r.t.Helper()
 	for _, report := range r.Reports() {
-		if slices.Contains(states, report.State) {
+		if report.Deployment > r.studied && slices.Contains(states, report.State) {
 			r.t.Errorf("deployment %d was %s %s: %q", report.Deployment, report.State, report.Reason, r.Said(r.p))
 		}
 	}
@@ -425,8 +396,11 @@ func (r *rig) never(states ...deviceproto.State) {
 // runs checks what runs now.
 func (r *rig) runs(image []byte) {
 	r.t.Helper()
-	digest, err := startedImage(r.Dir, r.State().Slot)
+	slot, digest, err := r.kind.started(r, chip.Event{Slot: r.State().Slot}) // a Pico's soft resets are its own affair
 	if err != nil || digest != chiptest.Digest(image) {
-		r.t.Errorf("%s runs %s, %v", r.State().Slot, digest, err)
+		r.t.Errorf("%s runs %s, %v", slot, digest, err)
 	}
 }
+
+// another is an image of the first program that is like no other.
+func (r *rig) another() []byte { return r.kind.another(r.t, r.first) }

@@ -24,14 +24,15 @@ func (r *rig) aWhile(name string) func() {
 	rng := random(name)
 	return func() {
 		time.Sleep(time.Duration(rng.Int64N(int64(30*time.Second))) / time.Duration(r.hurry))
-		found.fault(r.class, 1)
+		r.found.fault(r.class, 1)
 	}
 }
 
 // The Wi-Fi comes and goes in a download and in a trial.
-func TestWiFiCuts(t *testing.T) {
-	t.Parallel()
-	r := newRig(t, "Wi-Fi comes and goes").on()
+func TestWiFiCuts(t *testing.T) { onEach(t, testWiFiCuts) }
+
+func testWiFiCuts(t *testing.T, on kind) {
+	r := newRig(t, on, "Wi-Fi comes and goes").on()
 	pass := r.aWhile("wifi")
 	for range some(make([]int, 10)) {
 		n := r.goodRelease()
@@ -49,9 +50,10 @@ func TestWiFiCuts(t *testing.T) {
 }
 
 // Without Wi-Fi from the start of a trial on, the old image comes back and blames nobody.
-func TestWiFiGoneWhilePending(t *testing.T) {
-	t.Parallel()
-	r := newRig(t, "Wi-Fi gone while an image is on trial").on()
+func TestWiFiGoneWhilePending(t *testing.T) { onEach(t, testWiFiGoneWhilePending) }
+
+func testWiFiGoneWhilePending(t *testing.T, on kind) {
+	r := newRig(t, on, "Wi-Fi gone while an image is on trial").on()
 	for range 2 {
 		other := r.other()
 		r.once(startOf(other), func(chip.Event) {
@@ -64,7 +66,7 @@ func TestWiFiGoneWhilePending(t *testing.T) {
 		starts, _ := r.counted()
 		n := r.goodRelease()
 		r.startedAfter(starts, 2)
-		found.fault(r.class, 1)
+		r.found.fault(r.class, 1)
 		r.radio(true)
 		r.over()
 		r.recovers(n)
@@ -73,15 +75,16 @@ func TestWiFiGoneWhilePending(t *testing.T) {
 }
 
 // Connections break after any number of bytes.
-func TestConnectionsBreak(t *testing.T) {
-	t.Parallel()
-	r := newRig(t, "connections break after any number of bytes").on()
+func TestConnectionsBreak(t *testing.T) { onEach(t, testConnectionsBreak) }
+
+func testConnectionsBreak(t *testing.T, on kind) {
+	r := newRig(t, on, "connections break after any number of bytes").on()
 	rng := random("bytes until a connection breaks")
 	for range some(make([]int, 10)) {
 		n := r.goodRelease()
 		for range 5 {
-			r.Net().Set(chiptest.Link{CutAfter: 1 + rng.IntN(200_000)})
-			found.fault(r.class, 1)
+			r.Net().Set(chiptest.Link{CutAfter: 1 + rng.IntN(on.scale(200_000))})
+			r.found.fault(r.class, 1)
 			r.polled(1)
 		}
 		r.Net().Set(chiptest.Link{})
@@ -92,18 +95,19 @@ func TestConnectionsBreak(t *testing.T) {
 }
 
 // Nothing comes through any more, and nobody says so.
-func TestSilence(t *testing.T) {
-	t.Parallel()
-	r := newRig(t, "network falls silent").on()
+func TestSilence(t *testing.T) { onEach(t, testSilence) }
+
+func testSilence(t *testing.T, on kind) {
+	r := newRig(t, on, "network falls silent").on()
 	rng := random("silence")
 	for range some(make([]int, 5)) {
 		n := r.goodRelease()
-		r.Net().Set(chiptest.Link{BytesPerSecond: 600_000})
+		r.Net().Set(chiptest.Link{BytesPerSecond: on.scale(600_000)})
 		images := len(r.Images())
 		r.Server.Until("download", func() bool { return len(r.Images()) > images })
 		r.Net().Set(chiptest.Link{Silent: true})
 		time.Sleep(time.Duration(rng.Int64N(int64(4 * time.Second)))) // a request ends after two, here
-		found.fault(r.class, 1)
+		r.found.fault(r.class, 1)
 		r.Net().Set(chiptest.Link{})
 		r.over()
 		r.recovers(n)
@@ -112,15 +116,16 @@ func TestSilence(t *testing.T) {
 }
 
 // A link that is slow is a link; one of a byte a second comes to nothing, and is waited out.
-func TestSlowLink(t *testing.T) {
-	t.Parallel()
+func TestSlowLink(t *testing.T) { onEach(t, testSlowLink) }
+
+func testSlowLink(t *testing.T, on kind) {
 	for name, speed := range map[string]int{"30 kbit/s": 3600 * hurry, "a byte a second": hurry} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			r := newRig(t, "slow link, "+name).on()
+			r := newRig(t, on, "slow link, "+name).on()
 			n := r.goodRelease()
 			r.Net().Set(chiptest.Link{BytesPerSecond: speed})
-			found.fault(r.class, 1)
+			r.found.fault(r.class, 1)
 			if speed == hurry {
 				time.Sleep(3 * time.Second) // as long as the fault lasts
 				r.Net().Set(chiptest.Link{})
@@ -134,22 +139,23 @@ func TestSlowLink(t *testing.T) {
 
 // A server that is away while an image is on trial: the old image comes back, nobody is blamed, and
 // then the new one gets another trial; whether the old one had given up waiting, too, or not.
-func TestServerAwayWhilePending(t *testing.T) {
-	t.Parallel()
+func TestServerAwayWhilePending(t *testing.T) { onEach(t, testServerAwayWhilePending) }
+
+func testServerAwayWhilePending(t *testing.T, on kind) {
 	for name, longer := range map[string]bool{"until the old image is back": false, "until that gave up, too": true} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			r := newRig(t, "server away while an image is on trial, "+name).on()
-			r.once(startOf("app1"), func(chip.Event) { r.Net().Set(chiptest.Link{Down: true}) })
+			r := newRig(t, on, "server away while an image is on trial, "+name).on()
+			r.once(startOf(second), func(chip.Event) { r.Net().Set(chiptest.Link{Down: true}) })
 			n := r.goodRelease()
 			r.startedAfter(1, 2)
 			if longer {
 				time.Sleep(450 * time.Second / hurry) // T is 300 s
 			}
-			if slot := r.State().Slot; slot != "app0" {
+			if slot := r.runsIn(); slot != first {
 				t.Errorf("%s runs", slot)
 			}
-			found.fault(r.class, 1)
+			r.found.fault(r.class, 1)
 			r.Net().Set(chiptest.Link{})
 			r.over()
 			r.recovers(n)
@@ -160,9 +166,10 @@ func TestServerAwayWhilePending(t *testing.T) {
 
 // With fleet and the message queue down, polls are answered from memory and reports are not
 // taken: that is enough for an image on trial. The reports come when they are taken again.
-func TestFleetDownWhilePending(t *testing.T) {
-	t.Parallel()
-	r := newRig(t, "fleet and message queue down while an image is on trial").on()
+func TestFleetDownWhilePending(t *testing.T) { onEach(t, testFleetDownWhilePending) }
+
+func testFleetDownWhilePending(t *testing.T, on kind) {
+	r := newRig(t, on, "fleet and message queue down while an image is on trial").on()
 	r.errs(1<<30, func(req *http.Request) bool { return req.URL.Path == deviceproto.PathReport }, status(503, "Retry-After", "5"))
 	n := r.goodRelease()
 	decided := quoted(n)
@@ -173,7 +180,7 @@ func TestFleetDownWhilePending(t *testing.T) {
 	if starts, _ := r.counted(); starts != 2 {
 		t.Errorf("%d starts", starts)
 	}
-	if slot := r.State().Slot; slot != "app1" {
+	if slot := r.runsIn(); slot != second {
 		t.Errorf("%s runs", slot)
 	}
 	if said := r.Said(r.p); len(said) > 0 {

@@ -14,17 +14,24 @@ import (
 	"time"
 )
 
-// found is what all tests found.
-var found = &report{classes: map[string]*class{}}
+// found is what all tests found of the virtual ESP32, pico what they found of the virtual Pico.
+var (
+	found = &report{board: "esp32", title: "Fault lab", classes: map[string]*class{}}
+	pico  = &report{board: "pico", title: "Fault lab, Pico", classes: map[string]*class{}}
+)
 
 type report struct {
+	board string // in keys of results.json
+	title string
+
 	mu      sync.Mutex
 	classes map[string]*class
 }
 
 type class struct {
-	faults, cuts, bricks, unverified int
-	recovery                         []time.Duration
+	faults, cuts, bricks, unverified, halves, lies int
+
+	recovery []time.Duration
 }
 
 func (f *report) of(name string, change func(*class)) {
@@ -40,6 +47,8 @@ func (f *report) fault(name string, n int) { f.of(name, func(c *class) { c.fault
 func (f *report) cut(name string, n int)   { f.of(name, func(c *class) { c.cuts += n }) }
 func (f *report) brick(name string)        { f.of(name, func(c *class) { c.bricks++ }) }
 func (f *report) unverified(name string)   { f.of(name, func(c *class) { c.unverified++ }) }
+func (f *report) half(name string)         { f.of(name, func(c *class) { c.halves++ }) }
+func (f *report) lie(name string)          { f.of(name, func(c *class) { c.lies++ }) }
 func (f *report) recovered(name string, took time.Duration) {
 	f.of(name, func(c *class) { c.recovery = append(c.recovery, took) })
 }
@@ -53,9 +62,21 @@ func (f *report) total() (all class) {
 		all.cuts += c.cuts
 		all.bricks += c.bricks
 		all.unverified += c.unverified
+		all.halves += c.halves
+		all.lies += c.lies
 		all.recovery = append(all.recovery, c.recovery...)
 	}
 	return all
+}
+
+// held are what must be 0, by the names of the keys and of the table's columns.
+func (f *report) held(c *class) (keys, names []string, values []int) {
+	keys, names, values = []string{"bricks", "unverified_boots"}, []string{"bricks", "unverified boots"}, []int{c.bricks, c.unverified}
+	if f == pico {
+		keys, names = append(keys, "half_written", "false_successes"), append(names, "files half-written", "false successes")
+		values = append(values, c.halves, c.lies)
+	}
+	return keys, names, values
 }
 
 // table is Markdown. Recovery is in the board's own time, which goes faster here.
@@ -64,15 +85,21 @@ func (f *report) table() string {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	var b strings.Builder
-	b.WriteString("| fault | times | of these power cuts | recovered | median, s | longest, s | bricks | unverified boots |\n|---|---|---|---|---|---|---|---|\n")
+	_, names, _ := f.held(&all)
+	fmt.Fprintf(&b, "| fault | times | of these power cuts | recovered | median, s | longest, s | %s |\n|---|---|---|---|---|---%s|\n",
+		strings.Join(names, " | "), strings.Repeat("|---", len(names)))
 	row := func(name string, c *class) {
 		middle, longest := "–", "–"
 		if len(c.recovery) > 0 {
 			slices.Sort(c.recovery)
 			middle, longest = show(c.recovery[len(c.recovery)/2]), show(c.recovery[len(c.recovery)-1])
 		}
-		fmt.Fprintf(&b, "| %s | %d | %d | %d | %s | %s | %d | %d |\n",
-			name, c.faults+c.cuts, c.cuts, len(c.recovery), middle, longest, c.bricks, c.unverified)
+		fmt.Fprintf(&b, "| %s | %d | %d | %d | %s | %s ", name, c.faults+c.cuts, c.cuts, len(c.recovery), middle, longest)
+		_, _, values := f.held(c)
+		for _, v := range values {
+			fmt.Fprintf(&b, "| %d ", v)
+		}
+		b.WriteString("|\n")
 	}
 	for _, name := range slices.Sorted(maps.Keys(f.classes)) {
 		row(name, f.classes[name])
@@ -96,11 +123,6 @@ type result struct {
 	How   string  `json:"how"`
 }
 
-const (
-	beginMark = "<!-- faultlab:begin -->"
-	endMark   = "<!-- faultlab:end -->"
-)
-
 // write puts the figures and the table into results.json and RESULTS.md; what else is in these stays.
 func (f *report) write(dir string) error {
 	figures, page := filepath.Join(dir, "results.json"), filepath.Join(dir, "RESULTS.md")
@@ -114,8 +136,10 @@ func (f *report) write(dir string) error {
 		return fmt.Errorf("%s: %w", figures, err)
 	}
 	all := f.total()
-	for key, value := range map[string]int{"cuts": all.cuts, "bricks": all.bricks, "unverified_boots": all.unverified} {
-		known["faultlab.esp32."+key], err = json.Marshal(result{
+	keys, _, values := f.held(&all)
+	for i, key := range append(keys, "cuts") {
+		value := append(values, all.cuts)[i]
+		known["faultlab."+f.board+"."+key], err = json.Marshal(result{
 			float64(value), "count", 1, fmt.Sprintf("%d faults of %d classes on virtual boards; -seed=%d", all.faults+all.cuts, len(f.classes), *seed),
 		})
 		if err != nil {
@@ -125,10 +149,15 @@ func (f *report) write(dir string) error {
 	if rawFigures, err = json.MarshalIndent(known, "", "  "); err != nil {
 		return err
 	}
-	before, rest, found := strings.Cut(string(rawPage), beginMark)
+	mark := "faultlab"
+	if f != found {
+		mark += "." + f.board
+	}
+	beginMark, endMark := "<!-- "+mark+":begin -->", "<!-- "+mark+":end -->"
+	before, rest, there := strings.Cut(string(rawPage), beginMark)
 	_, after, closed := strings.Cut(rest, endMark)
-	if !found || !closed {
-		before, after = strings.TrimRight(string(rawPage), "\n")+"\n\n## Fault lab\n\n", "\n"
+	if !there || !closed {
+		before, after = strings.TrimRight(string(rawPage), "\n")+"\n\n## "+f.title+"\n\n", "\n"
 	}
 	text := fmt.Sprintf("%s%s\nRun %s on %d processors, %s/%s, seed %d. Command: `make faultlab`. What it shows and what it does not: "+
 		"[firmware/faultlab](../../firmware/faultlab/README.md).\n\n%s%s%s",

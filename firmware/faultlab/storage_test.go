@@ -62,7 +62,7 @@ var moments = map[string]func(r *rig, spoil func()) (n int64){
 		r.says(r.goodRelease(), deviceproto.Confirmed)
 		r.Off()
 		n := r.goodRelease()
-		r.Net().Set(chiptest.Link{CutAfter: 400_000})
+		r.Net().Set(chiptest.Link{CutAfter: r.kind.scale(400_000)})
 		images := len(r.Images())
 		r.On()
 		r.Server.Until("rest of a download", func() bool { return len(r.Images()) > images+1 })
@@ -111,9 +111,9 @@ func TestStorageSpoilt(t *testing.T) {
 	for _, s := range spots {
 		t.Run(s.key+" "+s.way+" "+s.moment, func(t *testing.T) {
 			t.Parallel()
-			r := newRig(t, "NVS, "+s.moment+": value "+s.way)
+			r := newRig(t, esp32{}, "NVS, "+s.moment+": value "+s.way)
 			n := moments[s.moment](r, func() {
-				found.fault(r.class, 1)
+				r.found.fault(r.class, 1)
 				file := filepath.Join(r.Dir, "nvs", "flota", s.key)
 				if err := ways[s.way](random(t.Name()), file); err != nil {
 					t.Error(err)
@@ -158,9 +158,9 @@ func TestStorageGone(t *testing.T) {
 	for moment, at := range moments {
 		t.Run(moment, func(t *testing.T) {
 			t.Parallel()
-			r := newRig(t, "NVS, "+moment+": all of it gone")
+			r := newRig(t, esp32{}, "NVS, "+moment+": all of it gone")
 			at(r, func() {
-				found.fault(r.class, 1)
+				r.found.fault(r.class, 1)
 				if err := os.RemoveAll(filepath.Join(r.Dir, "nvs", "flota")); err != nil {
 					t.Error(err)
 				}
@@ -169,7 +169,7 @@ func TestStorageGone(t *testing.T) {
 			if moment == "before a trial" {
 				// It is on trial, and cannot check in: the old image comes back. There the cable is waited for, too.
 				r.startedAfter(3, 1)
-				if slot := r.State().Slot; slot != "app1" {
+				if slot := r.runsIn(); slot != second {
 					t.Errorf("%s runs", slot)
 				}
 			}
@@ -202,9 +202,9 @@ func TestOTADataSpoilt(t *testing.T) {
 			for _, which := range []string{"first", "second", "both"} {
 				t.Run(way+" "+which+" "+moment, func(t *testing.T) {
 					t.Parallel()
-					r := newRig(t, "otadata, "+moment+": spoilt")
+					r := newRig(t, esp32{}, "otadata, "+moment+": spoilt")
 					n := at(r, func() {
-						found.fault(r.class, 1)
+						r.found.fault(r.class, 1)
 						rng := random(t.Name())
 						for i, offset := range []int64{0xe000, 0xf000} {
 							if which == "both" || which == []string{"first", "second"}[i] {
@@ -245,15 +245,15 @@ func TestImageRotsBeforeItsTrial(t *testing.T) {
 	for _, place := range []string{"header", "program", "digest"} {
 		t.Run(place, func(t *testing.T) {
 			t.Parallel()
-			r := newRig(t, "bits flip in the image that waits to be started").on()
-			image := another(t, r.first)
+			r := newRig(t, esp32{}, "bits flip in the image that waits to be started").on()
+			image := r.another()
 			rng := random("rot " + place)
 			at := map[string]int64{
 				"header": rng.Int64N(32), "program": 32 + rng.Int64N(int64(len(image))-64), "digest": int64(len(image)) - 1 - rng.Int64N(32),
 			}[place]
 			r.once(restarting, func(chip.Event) {
-				found.fault(r.class, 1)
-				r.spoil(slotOffset["app1"]+at, 1, func(data []byte) { data[0] ^= 1 << rng.IntN(8) })
+				r.found.fault(r.class, 1)
+				r.spoil(slotOffset[second]+at, 1, func(data []byte) { data[0] ^= 1 << rng.IntN(8) })
 				r.over()
 			})
 			n := r.offer(image)
@@ -267,15 +267,15 @@ func TestImageRotsBeforeItsTrial(t *testing.T) {
 // Bits flip in what was downloaded so far, while the power is off.
 func TestDownloadRots(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, "bits flip in half a download").on()
+	r := newRig(t, esp32{}, "bits flip in half a download").on()
 	rng := random("half a download")
 	for range some(make([]int, 8)) {
-		r.Net().Set(chiptest.Link{CutAfter: 400_000})
+		r.Net().Set(chiptest.Link{CutAfter: r.kind.scale(400_000)})
 		images := len(r.Images())
 		n := r.goodRelease()
 		r.Server.Until("rest of a download", func() bool { return len(r.Images()) > images+1 })
 		r.Off()
-		found.fault(r.class, 1)
+		r.found.fault(r.class, 1)
 		r.spoil(slotOffset[r.other()]+rng.Int64N(300_000), 1, func(data []byte) { data[0] ^= 1 << rng.IntN(8) })
 		r.over()
 		r.On()
@@ -288,20 +288,20 @@ func TestDownloadRots(t *testing.T) {
 // Bits flip in the image that runs: the other slot's starts instead, and takes the next release.
 func TestRunningImageRots(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, "bits flip in the image that runs").on()
+	r := newRig(t, esp32{}, "bits flip in the image that runs").on()
 	rng := random("the image that runs")
 	for range some(make([]int, 6)) {
-		image := another(t, r.first)
+		image := r.another()
 		r.says(r.offer(image), deviceproto.Confirmed)
-		slot := r.State().Slot
+		slot := r.runsIn()
 		r.Off()
-		found.fault(r.class, 1)
+		r.found.fault(r.class, 1)
 		r.spoil(slotOffset[slot]+rng.Int64N(int64(len(image))), 1, func(data []byte) { data[0] ^= 1 << rng.IntN(8) })
 		r.over()
 		starts, _ := r.counted()
 		r.On()
 		r.startedAfter(starts, 1)
-		if now := r.State().Slot; now == slot {
+		if now := r.runsIn(); now == slot {
 			t.Errorf("%s runs", now)
 		}
 		r.recovers(0)
@@ -311,10 +311,10 @@ func TestRunningImageRots(t *testing.T) {
 // Somebody erases flash and storage by the cable, and writes the first image anew, as for a new board.
 func TestErasedByCable(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, "everything erased, and flashed by cable").on()
+	r := newRig(t, esp32{}, "everything erased, and flashed by cable").on()
 	r.says(r.goodRelease(), deviceproto.Confirmed)
 	r.Off()
-	found.fault(r.class, 1)
+	r.found.fault(r.class, 1)
 	ctx, cancel := context.WithTimeout(context.Background(), chiptest.Patience)
 	defer cancel()
 	if err := r.Erase(ctx); err != nil {

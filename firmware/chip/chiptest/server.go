@@ -302,6 +302,15 @@ func (s *Server) WantSigned(p deviceproto.Provision, o Offer) {
 	s.offers[p.Device] = o
 }
 
+// Resign offers what a device should have under another signature, of whomever.
+func (s *Server) Resign(p deviceproto.Provision, signed deviceproto.Signed) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	offer := s.offers[p.Device]
+	offer.Signed = signed
+	s.offers[p.Device] = offer
+}
+
 // WantNothing takes back what a device should have.
 func (s *Server) WantNothing(p deviceproto.Provision) {
 	s.mu.Lock()
