@@ -133,24 +133,11 @@ func TestMicroPythonManyFiles(t *testing.T) {
 // The same on MicroPython itself: a virtual Pico with its file system, the bootloader
 // and the agent that the farm has added. Then a release that raises, from which it goes back.
 func TestMicroPythonOnAVirtualPico(t *testing.T) {
-	s := startFarm(t, "FLOTA_POLL=1s")
-	ctx := within(t, 5*time.Minute)
-	const virtual = "micropython:py:virtual_pico_w"
-	var board boardsapi.Board
-	require.NoError(t, s.admin.Do(ctx, http.MethodPost, "/api/boards/v1/boards", map[string]string{"name": "pico", "fqbn": virtual}, &board))
-	_, err := s.admin.WaitBoard(ctx, board.Id, func(b boardsapi.Board) bool { return b.State == boardsapi.BoardStateRunning })
-	require.NoError(t, err)
-	d := &desk{server: s, board: board.Id, device: s.register("bot_001")}
-	given := s.provision(d.device, virtual)
-	given.WiFi = []deviceproto.Network{{SSID: "workshop", Password: "a wifi password"}}
-	s.seen.add("a wifi password")
-	_, err = s.admin.ProvisionBoard(ctx, board.Id, given)
-	require.NoError(t, err, d.serial())
-	d.wait("a check-in", func(d fleetapi.Device) bool { return d.Online })
-
+	d := atPico(t)
+	s, ctx := d.server, within(t, 5*time.Minute)
 	project, err := s.admin.CreateProject(ctx, "Blinker", "micropython-blink")
 	require.NoError(t, err)
-	project, err = s.admin.ChangeProject(ctx, project.Id, editorapi.ChangeProjectJSONBody{Fqbn: ptr(virtual)})
+	_, err = s.admin.ChangeProject(ctx, project.Id, editorapi.ChangeProjectJSONBody{Fqbn: ptr(virtualPico)})
 	require.NoError(t, err)
 	put := func(path, text string) {
 		_, err := s.admin.PutFile(ctx, project.Id, path, text)
@@ -161,31 +148,88 @@ func TestMicroPythonOnAVirtualPico(t *testing.T) {
 	}
 	const program = "import time\nfrom m07 import X7\nwhile True:\n    print('seven is', X7)\n    time.sleep(1)\n"
 	put("main.py", program)
-	wants := func(state fleetapi.DeviceState) (editorapi.Build, fleetapi.Device) {
-		build := s.build(project.Id, solotest.BuildWish{})
-		wanted := s.deploy(d.device.Product.Device, build.Id)
-		return build, d.wait(string(state), func(d fleetapi.Device) bool { return d.State == state && *d.WantedDeployment == wanted.Number })
-	}
-	build, device := wants(fleetapi.Confirmed)
+	build, device := d.becomes(project.Id, fleetapi.Confirmed)
 	require.Equal(t, s.index(build).Sha256, *device.RunningSha256)
-	require.Equal(t, virtual, *device.Board)
+	require.Equal(t, virtualPico, *device.Board)
 	require.Contains(t, *device.Agent, "flota_agent/")
 	require.Contains(t, d.serial(), "seven is 7")
 	first := s.imagesServed()
 	require.GreaterOrEqual(t, first, 1+20)
 
 	put("lib/m07.py", "X7 = 'changed'\n")
-	build, device = wants(fleetapi.Confirmed)
+	build, device = d.becomes(project.Id, fleetapi.Confirmed)
 	require.Equal(t, s.index(build).Sha256, *device.RunningSha256)
 	require.Contains(t, d.serial(), "seven is changed")
 	require.Equal(t, 2, s.imagesServed()-first, "the index and one file")
 
 	good := *device.RunningSha256
 	put("main.py", "raise ValueError('going down')\n")
-	_, device = wants(fleetapi.RolledBack)
+	_, device = d.becomes(project.Id, fleetapi.RolledBack)
 	require.Equal(t, "crash", *device.Reason)
 	require.Equal(t, good, *device.RunningSha256)
 	require.Contains(t, d.serial(), "going down")
+}
+
+// The largest release that the farm makes for a Pico fits beside another one of that
+// size, on the file system itself: from the first flash to it, and from it to the next.
+func TestMicroPythonFillsAPico(t *testing.T) {
+	d := atPico(t)
+	s, ctx := d.server, within(t, 8*time.Minute)
+	project, err := s.admin.CreateProject(ctx, "Blinker", "micropython-blink")
+	require.NoError(t, err)
+	_, err = s.admin.ChangeProject(ctx, project.Id, editorapi.ChangeProjectJSONBody{Fqbn: ptr(virtualPico)})
+	require.NoError(t, err)
+	_, err = s.admin.PutFile(ctx, project.Id, "main.py", "import time\nwhile True:\n    time.sleep(1)\n")
+	require.NoError(t, err)
+	memory := s.build(project.Id, solotest.BuildWish{}).Memory
+	left := memory.FlashMax - memory.FlashUsed
+	for _, fill := range []string{"a", "b", "c"} {
+		_, err := s.admin.PutFile(ctx, project.Id, "www/page.html", strings.Repeat(fill, left-5*4096)) // less the folder, and the pointers
+		require.NoError(t, err)
+		build, device := d.becomes(project.Id, fleetapi.Confirmed)
+		require.Equal(t, memory.FlashMax, build.Memory.FlashUsed)
+		require.Equal(t, s.index(build).Sha256, *device.RunningSha256)
+		require.GreaterOrEqual(t, int(*device.SlotSize), memory.FlashMax, "what the board says that it has room for")
+	}
+}
+
+const virtualPico = "micropython:py:virtual_pico_w"
+
+// atPico starts a farm with a virtual Pico that is provisioned as bot_001 and has
+// checked in.
+func atPico(t *testing.T) *desk {
+	t.Helper()
+	s := startFarm(t, "FLOTA_POLL=1s")
+	ctx := within(t, 2*time.Minute)
+	var board boardsapi.Board
+	require.NoError(t, s.admin.Do(ctx, http.MethodPost, "/api/boards/v1/boards", map[string]string{"name": "pico", "fqbn": virtualPico}, &board))
+	_, err := s.admin.WaitBoard(ctx, board.Id, func(b boardsapi.Board) bool { return b.State == boardsapi.BoardStateRunning })
+	require.NoError(t, err)
+	d := &desk{server: s, board: board.Id, device: s.register("bot_001")}
+	given := s.provision(d.device, virtualPico)
+	given.WiFi = []deviceproto.Network{{SSID: "workshop", Password: "a wifi password"}}
+	s.seen.add("a wifi password")
+	_, err = s.admin.ProvisionBoard(ctx, board.Id, given)
+	require.NoError(t, err, d.serial())
+	d.wait("a check-in", func(d fleetapi.Device) bool { return d.Online })
+	return d
+}
+
+// becomes deploys a project as it is now, and waits for how that ends.
+func (d *desk) becomes(project string, state fleetapi.DeviceState) (editorapi.Build, fleetapi.Device) {
+	d.t.Helper()
+	build := d.build(project, solotest.BuildWish{})
+	wanted := d.deploy(d.device.Product.Device, build.Id)
+	device := d.wait(string(state), func(d fleetapi.Device) bool {
+		ended := d.State == fleetapi.Confirmed || d.State == fleetapi.Failed || d.State == fleetapi.RolledBack
+		return ended && *d.WantedDeployment == wanted.Number
+	})
+	reason := ""
+	if device.Reason != nil {
+		reason = *device.Reason
+	}
+	require.Equal(d.t, state, device.State, "reason %q\n%s", reason, d.serial())
+	return build, device
 }
 
 // imagesServed is how many whole images, indexes and files devices have been given.

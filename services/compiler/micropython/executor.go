@@ -123,7 +123,7 @@ func (e *Executor) release(result *compiler.Result, files []compiler.File, board
 	room := board.fileSystem
 	if managed := e.manage(result, board, unmanaged, log); managed {
 		files = append(files, e.agent.files...)
-		room = max(0, (room-e.reserved)/2)
+		room = e.half(board)
 	}
 	r, err := newRelease(files)
 	if err != nil {
@@ -144,6 +144,11 @@ func (e *Executor) release(result *compiler.Result, files []compiler.File, board
 	}
 	result.Outcome = compiler.Succeeded
 	return nil
+}
+
+// half is what a release may take beside another one, in whole blocks.
+func (e *Executor) half(board board) int64 {
+	return max(0, (board.fileSystem-e.reserved)/2) / 4096 * 4096
 }
 
 // manage says whether the agent belongs into the release, and tells of it.

@@ -333,7 +333,7 @@ func TestTooLarge(t *testing.T) {
 func (e *Executor) fits(t *testing.T, files []compiler.File) bool {
 	t.Helper()
 	r, err := newRelease(append(slices.Clone(files), e.agent.files...))
-	return err == nil && r.footprint() <= (e.boards[pico].fileSystem-e.reserved)/2
+	return err == nil && r.footprint() <= e.half(e.boards[pico])
 }
 
 // No release takes more of a LittleFS than is said, and few take much less.
