@@ -1,6 +1,7 @@
 package chiptest
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -47,7 +48,9 @@ var (
 // tool is what a script of deploy/toolchain gives.
 func tool(script string) func() (string, error) {
 	return sync.OnceValues(func() (string, error) {
-		out, err := exec.Command(filepath.Join(Firmware(), "..", "deploy", "toolchain", script)).Output()
+		ctx, cancel := context.WithTimeout(context.Background(), compileTimeout)
+		defer cancel()
+		out, err := exec.CommandContext(ctx, filepath.Join(Firmware(), "..", "deploy", "toolchain", script)).Output()
 		if err != nil {
 			err = fmt.Errorf("%s: %w", script, err)
 		}
