@@ -99,9 +99,9 @@ type manifestEntry struct {
 	SHA256 string `json:"sha256"` // lower-case hex
 }
 
-// mip is a bundle as MicroPython's package manager installs it, from a server that
-// has it unpacked or from a folder (docs.micropython.org/en/latest/reference/packages.html):
-// paths on the board, and where their files are beside this one.
+// mip is a bundle as `mpremote mip install package.json` writes it to a board, from where
+// it is unpacked (docs.micropython.org/en/latest/reference/packages.html): paths on the
+// board, and where their files are beside this one.
 type mip struct {
 	URLs    [][2]string `json:"urls"`
 	Version string      `json:"version"` // the release's digest: that is its name
