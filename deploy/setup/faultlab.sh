@@ -7,4 +7,4 @@ arduino_cli=$(deploy/tools/build.sh arduino-cli)
 FLOTA_TEST_TOOLCHAIN=$(deploy/toolchain/layout.sh --with-fixture "$arduino_cli"); export FLOTA_TEST_TOOLCHAIN
 results=$PWD/deploy/bench
 cd firmware/faultlab
-exec go test -count=1 -timeout 20m -args -cuts=1000 -results="$results" "$@"
+exec go test -count=1 -timeout 60m -args -cuts=1000 -results="$results" "$@"

@@ -20,7 +20,9 @@ FUZZ_SECONDS=${FUZZ_SECONDS:-10} firmware/esp32/test/run.sh full
 firmware/pico/arduino/test/run.sh full
 step "virtual boards: every sketch, compiled by arduino-cli"
 FLOTA_TEST_FULL=1 deploy/setup/go-test.sh -count=1 -timeout 20m -run '^TestSketches' ./firmware/chip
-step "fault lab: a thousand power cuts, and every other fault"
-deploy/setup/go-test.sh -count=1 -timeout 20m ./firmware/faultlab -args -cuts=1000
+step "Pico: the same on every tier"
+firmware/pico/test/run.sh full
+step "fault lab: a thousand power cuts of each kind of board, and every other fault"
+deploy/setup/go-test.sh -count=1 -timeout 60m ./firmware/faultlab -args -cuts=1000
 step "FlotaOTA with the real cores of an ESP32 and of a Pico, where they are installed"
 firmware/esp32/compile-check.sh "$arduino_cli"

@@ -14,6 +14,8 @@ step "FlotaOTA: the portable core"
 firmware/esp32/test/run.sh quick
 step "FlotaOTA: what it has of its own for a Pico"
 firmware/pico/arduino/test/run.sh quick
+step "Pico: modules, vectors, the agent and the upload service on real MicroPython"
+firmware/pico/test/run.sh quick
 step "Go tests of every package; virtual boards, a few sketches, a few of the fault lab's power cuts"
 go list work | grep -vx "$whole" | xargs deploy/setup/go-test.sh -timeout 10m
 # Alone on the machine, and never from the cache: it runs binaries, compilers and a browser.

@@ -441,7 +441,11 @@ func testExpiredLink(t *testing.T, on kind) {
 		}
 		before = at
 	}
-	if same < times {
+	enough := times
+	if on == (rp2040{}) {
+		enough = 1 // at the beginning of a file none tells itself from another
+	}
+	if same < enough {
 		t.Errorf("%d of %d expired links were changed for fresh ones at the same place: %q", same, times, r.Images())
 	}
 	r.never(deviceproto.Failed, deviceproto.RolledBack)

@@ -1,6 +1,6 @@
 """Changes a file in the image of a Pico's flash, as whoever holds the cable can.
 
-    micropython edit.py <firmware/pico/virtual> <image> <path> <file of the host, or - to remove it>
+    micropython edit.py <firmware/pico/virtual> <image> <path> <file here; -: removes it>
 """
 
 import os

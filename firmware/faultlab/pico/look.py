@@ -2,8 +2,9 @@
 
     micropython look.py <firmware/pico/virtual>
 
-Reads a line with the path of an image (LittleFS, nothing else) and answers a line of JSON: {path: [size, SHA-256, text],
-…}, the text only of the bootloader's and the agent's own files and of indexes; {"error": why} where it does not mount.
+Reads a line with the path of an image (LittleFS, nothing else) and answers a line of JSON:
+{path: [size, SHA-256, text], …}, the text only of the bootloader's and the agent's own files and
+of indexes; {"error": why} where it does not mount.
 """
 
 import json

@@ -1,11 +1,11 @@
-"""A Pico that stands alone: its flash an image, its network the loopback, its program the upload service.
+"""A Pico that stands alone, with the upload service: its flash is an image.
 
     GIVEN='{"virtual": …}' micropython serve.py
 
 virtual    folder firmware/pico/virtual of the host
 image      LittleFS, with the service's modules
 port       where it serves, as admin, "a long password"
-cut        the power goes after so many bytes written, in the middle of the write: the process ends, status 99
+cut        the power goes after so many bytes written, in the middle of the write: status 99
 worn       numbers of blocks that keep nothing
 writes     print a line "write <from> <to>" for each write
 hurry      how much faster than the world's the service's clock goes

@@ -70,7 +70,7 @@ func run(ctx context.Context, only []string) error {
 		name string
 		do   func(context.Context, *bench) error
 	}{
-		{"start", start}, {"build", builds}, {"loop", loop}, {"virtual", virtualBoard}, {"firmware", firmware}, {"poll", polls}, {"download", downloads},
+		{"start", start}, {"build", builds}, {"loop", loop}, {"virtual", virtualBoard}, {"firmware", firmware}, {"pico", pico}, {"poll", polls}, {"download", downloads},
 		{"durability", durability}, {"fleet", fleet},
 	}
 	var broken []error
