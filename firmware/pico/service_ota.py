@@ -5,6 +5,7 @@
 
 What it serves, what it refuses and why stands in SERVICE.md. MicroPython 1.23 or later.
 """
+# Inside there are comments in the place of docstrings: a Pico would need memory to parse those.
 
 import asyncio
 import json
@@ -20,7 +21,6 @@ _LINE = const(1024)  # bytes of a connection's own buffer: the longest line of a
 _HEAD = const(8192)  # bytes of a whole head
 _BODY = const(512)  # bytes of a JSON body
 _BUFFER = const(4096)  # bytes of the one upload that is under way: a block of the flash
-_CHECK = const(1024)  # bytes of the flash that are read back while a form fills that
 _CLIENTS = const(4)  # connections at a time; lwIP on the Pico has few more
 _HEAD_MS = const(8000)  # for a whole head
 _FILL_MS = const(20000)  # for a buffer's worth of an upload
@@ -82,16 +82,17 @@ if _HERE[:1] != "/":
     _HERE = os.getcwd().rstrip("/") + "/" + _HERE
 
 
+_WASTE = memoryview(bytearray(256))  # for what nobody reads
+
+
 class Refusal(Exception):
-    """An answer that is no success.
-
-    status  of HTTP
-    code    stable, for programs
-    detail  a sentence, for people
-    more    members of the answer's body, such as field (what is at fault) and offset
-    files   what was replaced before
-    """
-
+    # An answer that is no success.
+    #
+    # status  of HTTP
+    # code    stable, for programs
+    # detail  a sentence, for people
+    # more    members of the answer's body, such as field (what is at fault) and offset
+    # files   what was replaced before
     def __init__(self, status, code, detail, **more):
         super().__init__(code)
         self.files = None
@@ -103,18 +104,19 @@ class Refusal(Exception):
 
 
 def _of_flash(e):
-    """The answer where the flash fails."""
+    # The answer where the flash fails.
     if e.errno == _ENOSPC:
         return Refusal(507, "no_space", "The flash is full.")
     return Refusal(500, "storage", "The flash fails: %s." % e)
 
 
 class Gone(Exception):
-    """The client is no longer there."""
+    # The client is no longer there.
+    pass
 
 
 def _stat(path):
-    """Mode and size; (0, 0) where nothing is."""
+    # Mode and size; (0, 0) where nothing is.
     try:
         s = os.stat(path)
         return s[0], s[6]
@@ -132,14 +134,14 @@ def _remove(path):
 
 
 def _replace(path, text):
-    """Writes a small file so that it is there whole, old or new."""
+    # Writes a small file so that it is there whole, old or new.
     with open(path + ".new", "w") as f:
         f.write(text)
     os.rename(path + ".new", path)
 
 
 def _same(a, b):
-    """Compares digests in a time that does not depend on them."""
+    # Compares digests in a time that does not depend on them.
     different = len(a) ^ len(b)
     for x, y in zip(a, b):
         different |= x ^ y
@@ -147,7 +149,7 @@ def _same(a, b):
 
 
 def _param(line, key):
-    """The value of a header's parameter, quoted or not; None where it is not there."""
+    # The value of a header's parameter, quoted or not; None where it is not there.
     for start in ("; " + key + "=", ";" + key + "="):
         at = line.find(start)
         if at >= 0:
@@ -157,12 +159,13 @@ def _param(line, key):
 
 
 def _plain(text):
-    """Without control characters."""
-    return all(ord(c) >= 32 and ord(c) != 127 for c in text)
+    # Without control characters.
+    # Bytes, since MicroPython keeps every character that it has met as a string.
+    return all(c >= 32 and c != 127 for c in text.encode())
 
 
 def _decoded(text):
-    """The text without percent signs: RFC 3986."""
+    # The text without percent signs: RFC 3986.
     pieces = text.split("%")
     if len(pieces) == 1:
         return text
@@ -183,13 +186,13 @@ def _number(text, code):
 
 
 def _digest_of(text):
-    if len(text) != 64 or not all(c in "0123456789abcdef" for c in text):
+    if len(text) != 64 or not all(c in b"0123456789abcdef" for c in text.encode()):
         raise Refusal(400, "digest", "A SHA-256 is 64 lower-case hex characters.", field="sha256")
     return text
 
 
 def _root():
-    """Where files may be: everywhere on a Pico of its own, under /data on one of a fleet."""
+    # Where files may be: everywhere on a Pico of its own, under /data on one of a fleet.
     if not _stat("/flota.json")[0]:
         return "/"
     if not _stat("/data")[0]:
@@ -198,10 +201,9 @@ def _root():
 
 
 def _checked(name, own=False):
-    """The name of a file as it may be: a path under the root; of the service's own if own.
-
-    Raises Refusal: name, hidden or own_code.
-    """
+    # The name of a file as it may be: a path under the root; of the service's own if own.
+    #
+    # Raises Refusal: name, hidden or own_code.
     parts = name.split("/")
     try:
         size = len(name.encode())
@@ -216,7 +218,7 @@ def _checked(name, own=False):
             raise Refusal(400, "name", "No such path can be: %s." % name, field="name")
         if not _plain(part):
             raise Refusal(400, "name", "The name has control characters.", field="name")
-        if part[0] == ".":
+        if part.startswith("."):
             text = "Names that begin with a dot are the service's own."
             raise Refusal(403, "hidden", text, field="name")
         # A folder, a .py and a .mpy each stand for the module of that name.
@@ -232,10 +234,10 @@ def _free(root):
 
 
 def _walk(folder, depth=_DEPTH):
-    """Generates (name, size) of the files and (name/, 0) of the folders in a folder/."""
+    # Generates (name, size) of the files and (name/, 0) of the folders in a folder/.
     for entry in os.ilistdir(folder):
         name = entry[0]
-        if name[0] == ".":
+        if name.startswith("."):
             continue
         if entry[1] == _FOLDER:
             yield name + "/", 0
@@ -247,12 +249,10 @@ def _walk(folder, depth=_DEPTH):
 
 
 class Connection:
-    """One request: its head, line by line through one small buffer, its body, its answer.
-
-    deadline    in ticks, when the service ends it; None while it waits its turn
-    idle        the service may end it early where others need its place
-    """
-
+    # One request: its head, line by line through one small buffer, its body, its answer.
+    #
+    # deadline    in ticks, when the service ends it; None while it waits its turn
+    # idle        the service may end it early where others need its place
     def __init__(self, stream, task):
         peer = stream.get_extra_info("peername")
         self.stream = stream
@@ -275,7 +275,7 @@ class Connection:
         self.deadline = time.ticks_add(time.ticks_ms(), ms)
 
     async def receive(self, into):
-        """At least a byte; 0 where the client has hung up."""
+        # At least a byte; 0 where the client has hung up.
         try:
             while True:
                 n = await self.stream.readinto(into)
@@ -334,7 +334,7 @@ class Connection:
         self.left = _number(self.head.get("content-length", "0"), "content-length")
 
     async def fill(self, into):
-        """Fills a buffer from the body as far as that goes; 0 behind its end."""
+        # Fills a buffer from the body as far as that goes; 0 behind its end.
         if self.left and self.head.pop("expect", None):
             await self.send("HTTP/1.1 100 Continue\r\n\r\n")
         size = min(len(into), self.left)
@@ -353,7 +353,7 @@ class Connection:
         return n
 
     async def json(self):
-        """The body's members."""
+        # The body's members.
         if self.left > _BODY:
             raise Refusal(413, "body", "The body is longer than %d bytes." % _BODY)
         body = bytearray(self.left)
@@ -367,7 +367,7 @@ class Connection:
         return members
 
     async def send(self, data):
-        """Bytes or text, as UTF-8."""
+        # Bytes or text, as UTF-8.
         try:
             self.stream.write(data.encode() if isinstance(data, str) else data)
             await self.stream.drain()
@@ -389,7 +389,7 @@ class Connection:
         )
 
     async def answer(self, members, status=200, kind=_JSON, extra="", files=None):
-        """Members as JSON; files beside them one by one, for there may be many."""
+        # Members as JSON; files beside them one by one, for there may be many.
         text = json.dumps(members)
         if files is None:
             body = text.encode()
@@ -419,21 +419,20 @@ class Connection:
                 await self.send(self.view[:n])
 
     async def hang_up(self):
-        """Waits for the client to do it: so it reads the answer, and TCP's memory of it is its."""
+        # Waits for the client to do it: so it reads the answer, and TCP's memory of it is its.
         self.idle = True
         self.patience(_DRAIN_MS if self.left else _CLOSE_MS)
-        while await self.receive(self.view):
+        self.buffer = self.view = self.head = None
+        while await self.receive(_WASTE):
             pass
 
 
 class Upload:
-    """A file on its way in: written beside, verified in the flash, then renamed.
-
-    part    the file that it is written to
-    view    of a buffer, for what is read back
-    Raises OSError where the flash fails.
-    """
-
+    # A file on its way in: written beside, verified in the flash, then renamed.
+    #
+    # part    the file that it is written to
+    # view    of a buffer, for what is read back
+    # Raises OSError where the flash fails.
     def __init__(self, root, part, view):
         self.root = root
         self.part = root + part
@@ -454,7 +453,7 @@ class Upload:
                 await asyncio.sleep_ms(0)
 
     async def open(self):
-        """Goes on behind what is there."""
+        # Goes on behind what is there.
         if _stat(self.part)[0]:
             self.size = await self._hash(self.sha)
         self.file = open(self.part, "ab")
@@ -485,7 +484,7 @@ class Upload:
         _remove(self.part)
 
     async def commit(self, name, want):
-        """Puts it in its place, if it is what was meant: want is its SHA-256, or None."""
+        # Puts it in its place, if it is what was meant: want is its SHA-256, or None.
         self.close()
         digest = self.sha.digest()
         stored = sha256()
@@ -506,7 +505,7 @@ class Upload:
 
 
 def _open_way(root, name, make=False):
-    """Sees that a file can have that name: its folders are none but folders, or are made."""
+    # Sees that a file can have that name: its folders are none but folders, or are made.
     at = name.find("/")
     while at >= 0:
         folder = root + name[:at]
@@ -528,8 +527,7 @@ async def _reset():
 
 
 class Form:
-    """multipart/form-data, RFC 7578, through one fixed buffer."""
-
+    # multipart/form-data, RFC 7578, through one fixed buffer.
     def __init__(self, connection, buffer):
         kind = connection.head.get("content-type", "")
         boundary = _param(kind, "boundary")
@@ -538,7 +536,7 @@ class Form:
         self.connection = connection
         self.mark = b"\r\n--" + boundary.encode()
         self.buffer = buffer
-        self.view = memoryview(buffer)[:_BUFFER]
+        self.view = memoryview(buffer)
         # The first boundary has no line before it.
         self.buffer[:2] = b"\r\n"
         self.at = 0
@@ -556,7 +554,7 @@ class Form:
         self.end += n
 
     async def part(self):
-        """The head of the next part: (field, filename or None)."""
+        # The head of the next part: (field, filename or None).
         while True:
             stop = self.buffer.find(b"\r\n\r\n", self.at, self.end)
             if stop >= 0:
@@ -577,7 +575,7 @@ class Form:
         raise Refusal(400, "form", "A part has no name.")
 
     async def content(self, write=None):
-        """Gives what the part holds to write(memoryview); True where another part follows."""
+        # Gives what the part holds to write(memoryview); True where another part follows.
         while True:
             stop = self.buffer.find(self.mark, self.at, self.end)
             n = stop if stop >= 0 else self.end - len(self.mark) + 1
@@ -598,7 +596,7 @@ class Form:
         return mark != b"--"
 
     async def text(self):
-        """What a field holds, and whether another part follows."""
+        # What a field holds, and whether another part follows.
         value = bytearray()
 
         def write(data):
@@ -614,8 +612,7 @@ class Form:
 
 
 class Credentials:
-    """One name and password, salted and hashed; in a file once the page changed them."""
-
+    # One name and password, salted and hashed; in a file once the page changed them.
     def __init__(self, username, password):
         self.proven = b""  # digest of the header that was right last: hashing takes time
         self.failed = {}  # of each address: [wrong passwords, ticks of the last, seconds to wait]
@@ -659,7 +656,7 @@ class Credentials:
         self.proven = b""
 
     def check(self, header, peer):
-        """Raises Refusal where the header is not theirs, or its sender has guessed too often."""
+        # Raises Refusal where the header is not theirs, or its sender has guessed too often.
         if not header:
             raise Refusal(401, "credentials", "Who are you?")
         now = time.ticks_ms()
@@ -713,7 +710,7 @@ class OTAUpdateService:
         self.port = port
         self.hosts = hosts
         self._credentials = Credentials(auth_username, auth_password)
-        self._buffer = bytearray(_BUFFER + _CHECK)
+        self._buffer = bytearray(_BUFFER)
         self._turn = asyncio.Lock()
         self._open = []
         self._fault = None  # the network's last, told once
@@ -833,7 +830,7 @@ class OTAUpdateService:
             await c.answer(e.body, e.status, _PROBLEM, extra, e.files)
 
     def _check_host(self, c):
-        """Refuses what a stranger's page sends: by its own name (DNS rebinding) or origin."""
+        # Refuses what a stranger's page sends: by its own name (DNS rebinding) or origin.
         host = c.head.get("host", "").lower()
         name = host
         colon = host.rfind(":")
@@ -963,7 +960,7 @@ class OTAUpdateService:
         asyncio.create_task(_reset())
 
     def _room(self, root, size, part=None):
-        """Refuses what does not fit; cut uploads make room."""
+        # Refuses what does not fit; cut uploads make room.
         for _ in range(2):
             # A block in 500 holds LittleFS's own pointers.
             if size + size // 500 <= _free(root)[0]:
@@ -973,13 +970,13 @@ class OTAUpdateService:
         raise Refusal(507, "no_space", text, field="file", free=_free(root)[0])
 
     def _tidy(self, root, part, most):
-        """Removes cut uploads but for so many of them."""
+        # Removes cut uploads but for so many of them.
         parts = [e[0] for e in os.ilistdir(root) if e[0][:5] == ".ota-" and e[0] != part]
         for name in parts[most:]:
             _remove(root + name)
 
     async def _put(self, c, name):
-        """One file, as the body. With its SHA-256 it can go on after a cut."""
+        # One file, as the body. With its SHA-256 it can go on after a cut.
         want = c.head.get("x-sha256")
         if "content-length" not in c.head:
             raise Refusal(411, "length", "Send a Content-Length.")
@@ -1019,7 +1016,7 @@ class OTAUpdateService:
             if size and span is None:
                 _remove(root + part)
             self._tidy(root, part, _PARTS - 1)
-            upload = Upload(root, part, memoryview(self._buffer)[:_BUFFER])
+            upload = Upload(root, part, memoryview(self._buffer))
             result = await self._take(c, upload, name, total, want)
         await c.answer(result, 202 if "offset" in result else 200)
 
@@ -1050,7 +1047,7 @@ class OTAUpdateService:
                 upload.close()
 
     async def _post(self, c):
-        """A form of files, each under its own name or that of a field filename beside it."""
+        # A form of files, each under its own name or that of a field filename beside it.
         if "content-length" not in c.head:
             raise Refusal(411, "length", "Send a Content-Length.")
         c.deadline = None
@@ -1093,7 +1090,8 @@ class OTAUpdateService:
                     raise Refusal(413, "form", "A form has at most %d files." % _FILES)
                 _open_way(root, _checked(told.get("filename", filename)))
                 _remove(root + ".ota-form")
-                upload = Upload(root, ".ota-form", memoryview(form.buffer)[_BUFFER:])
+                # The form has the large buffer; the head's is read out.
+                upload = Upload(root, ".ota-form", c.view)
                 upload.name, upload.told, told = filename, told, {}
                 await upload.open()
                 more = await form.content(upload.write)

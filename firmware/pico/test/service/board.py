@@ -25,7 +25,6 @@ import select  # noqa: E402
 import vfs  # noqa: E402
 from flash import BLOCK, Flash  # noqa: E402
 
-ERASED = b"\xff" * BLOCK
 HEAP = 190 * 1024 - 1088  # bytes free for the program, as at -X heapsize=190K
 
 
@@ -38,10 +37,10 @@ class Board:
 
     def measure(self):
         """From here on, the most memory in use beyond what is in use now is kept in peak."""
-        gc.collect()
-        self.base = gc.mem_alloc()
-        self.peak = 0
         machine.Timer(period=3, callback=self.sample)
+        gc.collect()
+        self.peak = 0
+        self.base = gc.mem_alloc()
 
     def sample(self, _=None):
         if self.base:
@@ -66,9 +65,6 @@ class Watched(Flash):
     def ioctl(self, op, arg):
         if op == 6:
             board.sample()
-            # The flash of a Pico erases without memory of the heap.
-            self._program(arg * BLOCK, ERASED)
-            return 0
         return super().ioctl(op, arg)
 
 
