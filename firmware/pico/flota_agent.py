@@ -83,7 +83,10 @@ class Agent:
                     hasher.update(piece)
             self.running = hexlify(hasher.digest()).decode()
         self._load()
-        self._start_trial()
+        try:
+            self._start_trial()
+        except OSError as error:  # a flash that is full, or worn, must not end updates
+            sys.print_exception(error)
 
     def step(self):
         """Does a slice of what is to be done. Never raises."""
@@ -210,10 +213,10 @@ class Agent:
 
     def _turn(self):
         now = clock.now()
-        trial = self.kept.trial
         if self._changed:
             self._load()
             self._poll_at = now  # whoever holds the cable waits for it
+        trial = self.kept.trial
         if self.pending and now - self._began >= clock.TRIAL:
             self._end_trial("no_checkin")
         if trial and not self.pending and now - self._began >= clock.TRIAL:

@@ -3,6 +3,7 @@
 Layout and states: README.md beside this file. Written by cable, never by an update.
 """
 
+import gc
 import os
 import sys
 import time
@@ -69,6 +70,15 @@ def tick():
     machine.mem32[_SCRATCH] = (time.ticks_ms() + 500) & _WORD
 
 
+def _marked(name, state):
+    """As mark(); False where the flash is full, or worn: that must keep nothing from starting."""
+    try:
+        mark(name, state)
+        return True
+    except OSError:
+        return False
+
+
 def _cause():
     stamp = machine.mem32[_SCRATCH] & _WORD
     if 0 < stamp <= time.ticks_ms():
@@ -117,20 +127,17 @@ def start():
     global slot, pending, cause, wdt
     cause = _cause()
     name, state = read()
-    if state in ("pending", "aborted") or (state == "new" and not has_release(name)):
-        if state != "aborted":
-            mark(name, "aborted")
-        name, state = other(name), "valid"
+    if state == "new" and has_release(name) and _marked(name, "pending"):
+        pending = True
+    elif state != "valid" and name:
+        _marked(name, "aborted")
+        name = other(name)
     if name is None or not has_release(name):
         name = "a" if fits("a") else "b" if fits("b") else None
         if name is None:
             print("flota: no slot holds a whole release; it takes the cable")
             return None
-        state = "valid"
-        mark(name, state)
-    if state == "new":
-        mark(name, "pending")
-        pending = True
+        _marked(name, "valid")
     if pending or machine.mem32[_ARMED] == 1:
         wdt = machine.WDT(timeout=WATCHDOG_MS)
         machine.mem32[_ARMED] = 1
@@ -200,6 +207,9 @@ def run(names):
             agent.stopped()
     if error is None:
         return
+    if isinstance(error, MemoryError):
+        names.clear()  # what the program still holds is needed now
+        gc.collect()
     wait = 60000
     if agent:
         sys.print_exception(error)

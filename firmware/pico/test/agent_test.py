@@ -62,6 +62,15 @@ class Rig:
         found = (deployment, state)
         return [r for r in self.server.reports if (r["deployment"], r["state"]) == found][-1]
 
+    def interrupt(self):
+        """Ctrl-C, as often as somebody would press it."""
+        before = len(self.pico.output)
+        for _ in range(8):
+            self.pico.type("\x03")
+            if self.pico.run(lambda: ">>> " in self.pico.output[before:], 3):
+                return
+        raise AssertionError("no prompt")
+
     def polled(self, more=1, seconds=60):
         n = len(self.server.polls)
         self.until(lambda: len(self.server.polls) >= n + more, seconds)
@@ -364,7 +373,7 @@ def test_a_program_that_writes_all_the_time(rig):
         b"while True:\n"
         b" n += 1\n"
         b" with open('/data/%d' % (n % 7), 'w') as f: f.write('%d\\n' % n * 300)\n"
-        b" text = open('/data/%d' % (n % 7)).read()\n"
+        b" with open('/data/%d' % (n % 7)) as f: text = f.read()\n"
         b" assert text == '%d\\n' % n * 300, text\n"
     )
     for i in range(3):
@@ -410,8 +419,7 @@ def test_exception_in_a_confirmed_release(rig):
 def test_the_repl_is_the_programmers(rig):
     rig.polled(1)
     time.sleep(0.5)
-    rig.pico.type("\x03")
-    rig.until(lambda: "KeyboardInterrupt" in rig.pico.output)
+    rig.interrupt()
     rig.pico.type("print(6*7)\r")
     rig.until(lambda: "42\n" in rig.pico.output or "42\r" in rig.pico.output)
     rig.polled(2)
@@ -425,8 +433,7 @@ def test_ctrl_d_on_trial(rig):
         (500, {}, b"{}") if headers.get("x-flota-running") == bad.digest else None
     )
     rig.until(lambda: "trial\n" in rig.pico.output)
-    rig.pico.type("\x03")
-    rig.until(lambda: "KeyboardInterrupt" in rig.pico.output)
+    rig.interrupt()
     time.sleep(0.6)
     rig.pico.type("\x04")
     rig.until(lambda: "soft reboot" in rig.pico.output)
@@ -506,6 +513,43 @@ def test_too_large(rig):
     rig.state(4, "confirmed")
     rig.server.wanted = Release(5, files(**{"big.bin": b"\1" * 400000}))
     rig.state(5, "confirmed")
+
+
+def test_a_full_flash(rig):
+    """Nothing fits, not even a note: the program runs on, and is updated when there is room."""
+    main = (
+        b"import os, time\n"
+        b"try: os.mkdir('/data')\n"
+        b"except OSError: pass\n"
+        b"try:\n"
+        b" f = open('/data/full', 'w')\n"
+        b" while True: f.write('x' * 512)\n"
+        b"except OSError: pass\n"
+        b"try: f.close()\n"
+        b"except OSError: pass\n"
+        b"for i in range(2000):\n"
+        b" try:\n"
+        b"  with open('/data/%d' % i, 'w') as f: f.write('y' * 400)\n"
+        b" except OSError: break\n"
+        b"print('full', i)\n"
+    )
+    rig.server.wanted = Release(1, files(main + SLEEPS))
+    rig.state(1, "confirmed")
+    rig.until(lambda: "full" in rig.pico.output)
+    rig.server.wanted = Release(2, files(**{"more.bin": os.urandom(60000)}))
+    rig.state(2, "failed")
+    assert rig.report(2, "failed")["reason"] in ("too_large", "storage")
+    for _ in range(3):
+        rig.off()
+        before = rig.pico.output.count("full")
+        rig.polled(1)
+        rig.until(lambda: rig.pico.output.count("full") > before)
+    rig.interrupt()
+    rig.pico.type("import os; [os.remove('/data/' + n) for n in os.listdir('/data')]\r")
+    rig.server.wanted = three = Release(3, files(**{"more.bin": os.urandom(60000)}))
+    rig.state(3, "confirmed")
+    rig.off()
+    assert rig.holds("a", three)
 
 
 def test_new_key(rig):
@@ -724,8 +768,7 @@ def test_provisioning(rig):
     rig.server.wanted = Release(1, files(b"print('mine')\n" + SLEEPS))
     rig.state(1, "confirmed")
     # The program has the port now; at the REPL the host asks for it.
-    rig.pico.type("\x03")
-    rig.until(lambda: "KeyboardInterrupt" in rig.pico.output)
+    rig.interrupt()
     rig.pico.type("import flota_cable; flota_cable.listen()\r")
     time.sleep(0.5)
     status = say('{"flota":"status"}', "status")
