@@ -89,7 +89,7 @@ func FreeAddress() (address string, err error) {
 	for range 100 {
 		address = fmt.Sprintf("127.0.0.1:%d", 20000+rand.IntN(12000))
 		var l net.Listener
-		if l, err = net.Listen("tcp", address); err == nil {
+		if l, err = (&net.ListenConfig{}).Listen(context.Background(), "tcp", address); err == nil {
 			return address, l.Close()
 		}
 	}

@@ -245,7 +245,7 @@ func (w *walk) explain(ctx context.Context, name string, err error) error {
 	if f == nil {
 		return err
 	}
-	return &fault.Error{Code: f.Code, Field: "deps", Message: name + ": " + f.Message, Err: err}
+	return &fault.Error{Code: f.Code, Field: "deps", Message: "the package " + name + ": " + f.Message, Err: err}
 }
 
 // get fetches what lies at an address, of at most limit bytes.
