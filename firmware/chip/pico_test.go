@@ -81,7 +81,7 @@ Pin(17).off()
 	mark = b.After(mark, "pressed 1234")
 	b.After(mark, prompt)
 	b.Until("pins", func() bool {
-		return fmt.Sprint(b.State().Pins[:4]) == "[{14 pullup 1} {15 pwm 32768} {16 out 1} {17 out 0}]"
+		return strings.HasPrefix(fmt.Sprint(b.State().Pins), "[{14 pullup 1} {15 pwm 32768} {16 out 1} {17 out 0}")
 	})
 	told := 0
 	for _, e := range b.Events() {
@@ -156,6 +156,33 @@ except OSError as e:
 		if strings.Count(b.Output(), said) != 1 {
 			t.Errorf("not once: %q\n%s", said, b.Output())
 		}
+	}
+}
+
+// What waits is woken by all that happens: pins, timers, what a callback schedules.
+func TestPicoIsWoken(t *testing.T) {
+	b := pico(t, `
+from machine import Pin, Timer
+import micropython, time
+button = Pin(14, Pin.IN, Pin.PULL_UP)
+button.irq(lambda p: print("button", p.value()))
+def later(n):
+    print("scheduled", n)
+def once(t):
+    for n in range(3): micropython.schedule(later, n)
+    print("timer")
+Timer(mode=Timer.ONE_SHOT, period=50, callback=once)
+print("sleeps")
+time.sleep(1000)
+`)
+	b.On()
+	mark := b.After(0, "sleeps\r\n")
+	mark = b.After(mark, "timer\r\nscheduled 0\r\nscheduled 1\r\nscheduled 2\r\n")
+	for _, level := range []int{0, 1, 0} {
+		if err := b.SetPin(t.Context(), 14, level); err != nil {
+			t.Fatal(err)
+		}
+		mark = b.After(mark, fmt.Sprintf("button %d\r\n", level))
 	}
 }
 

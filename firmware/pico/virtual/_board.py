@@ -57,6 +57,7 @@ _SOON = array.array("l", [0, 5000, 0, 5000])
 _NEVER = array.array("l", [0, 0, 0, 0])
 _next = array.array("l", [0, 5000, 0, 0])
 _queued = False
+_kicked = False
 _interrupting = False
 _callback = None
 interrupt_char = -2  # the byte that interrupts, as micropython.kbd_intr sets it; see wanted
@@ -64,7 +65,8 @@ wanted = False  # somebody interrupted while interrupt_char was -2: neither prog
 masked = 0  # machine.disable_irq
 _stdin = -1  # the descriptor of the serial port; the program reads another one's end: see plug
 _fifo = -1
-_count = array.array("i", [0])
+_count = array.array("i", [0])  # the handler's, as _bytes
+_waiting = array.array("i", [0])
 _bytes = bytearray(256)
 
 
@@ -113,18 +115,39 @@ def _pump():
 
 
 def _service(_):
-    global _queued, _interrupting
-    _queued = False
+    global _queued, _kicked, _interrupting
+    _queued = _kicked = False
     try:
         _interrupting = False
         if DIR:
             _listen()
-        if not masked:
+        if masked:
+            _setitimer(0, _SOON, 0)
+        else:
             _run()
-        _arm()
+            _arm()
+        if _queued or _kicked:
+            _setitimer(0, _SOON, 0)
     except KeyboardInterrupt:  # it was meant for the program
         _setitimer(0, _SOON, 0)
         _kill(_pid, _SIGINT)
+
+
+def kick():
+    """Has the signal come soon, again and again, until _service has run: what was scheduled before
+    it runs then too, also where the program waits in the kernel."""
+    global _kicked
+    _kicked = True
+    if _callback:
+        _setitimer(0, _SOON, 0)
+
+
+def guard(do, *args):
+    """Calls what a program has for an event; what it raises is printed, and ends nothing."""
+    try:
+        do(*args)
+    except BaseException as e:  # as MicroPython does with what a callback raises
+        report(e)
 
 
 def _arm():
@@ -136,8 +159,8 @@ def _arm():
     if _dirty and (due is None or _flushed + 20000 < due):
         due = _flushed + 20000
     if _stdin >= 0:
-        _ioctl(_stdin, _FIONREAD, _count)
-        if _count[0] > 0:
+        _ioctl(_stdin, _FIONREAD, _waiting)
+        if _waiting[0] > 0:
             due = 0
     if due is None:
         _setitimer(0, _NEVER, 0)
@@ -244,8 +267,8 @@ def _listen():
         _ends[1] = 1  # events: POLLIN
         if _poll(_ends, 1, 0) <= 0:
             return
-        _ioctl(_CONTROL, _FIONREAD, _count)
-        n = _count[0]
+        _ioctl(_CONTROL, _FIONREAD, _waiting)
+        n = _waiting[0]
         if n == 0:
             _exit(1)  # it must not survive the chip
         room = bytearray(n)

@@ -1,6 +1,7 @@
 """micropython, with the interrupt character of the serial port."""
 
 import _board
+import micropython as _micropython
 from micropython import (  # noqa: F401
     RingIO,
     const,
@@ -9,11 +10,15 @@ from micropython import (  # noqa: F401
     mem_info,
     opt_level,
     qstr_info,
-    schedule,
     stack_use,
 )
 
 __name__ = "micropython"
+
+
+def schedule(function, argument):
+    _micropython.schedule(function, argument)
+    _board.kick()
 
 
 def kbd_intr(char):

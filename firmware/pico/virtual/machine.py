@@ -1,7 +1,6 @@
 """machine as a Pico has it (ports/rp2), of what a program can tell without hardware."""
 
 import _board
-import micropython
 import utime
 from umachine import idle, soft_reset  # noqa: F401
 
@@ -297,7 +296,7 @@ def _on_input(number, level):
     if pin and pin._mode == Pin.IN:
         pin._tell()
         if pin._irq:
-            micropython.schedule(pin._changed, 1 if level else 0)
+            _board.guard(pin._changed, level)
 
 
 _board.on_input = _on_input
