@@ -146,12 +146,30 @@ func TestCutsAtEveryWriteOfTheSwap(t *testing.T) { onEach(t, testCutsAtEveryWrit
 
 func testCutsAtEveryWriteOfTheSwap(t *testing.T, on kind) {
 	for start, name := range []string{"download", "trial"} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
+		inParts(t, on, name, func(t *testing.T, part func([]int64) []int64) {
 			r := newRig(t, on, "power cut at every write of the swap, "+name)
 			starts := r.study(r.goodRelease, deviceproto.Confirmed)
-			r.atEach(r.goodRelease, deviceproto.Confirmed, start, swap(starts[start]))
+			r.atEach(r.goodRelease, deviceproto.Confirmed, start, part(swap(starts[start])))
 			r.never(deviceproto.RolledBack, deviceproto.Failed)
+		})
+	}
+}
+
+// inParts runs a test on several boards at a time where there are many places to cut at: each takes its part.
+func inParts(t *testing.T, on kind, name string, test func(t *testing.T, part func([]int64) []int64)) {
+	parts := 1
+	if on == (rp2040{}) && *cuts >= full {
+		parts = 6
+	}
+	for i := range parts {
+		t.Run(fmt.Sprintf("%s %d", name, i), func(t *testing.T) {
+			t.Parallel()
+			test(t, func(places []int64) (mine []int64) {
+				for at := i; at < len(places); at += parts {
+					mine = append(mine, places[at])
+				}
+				return mine
+			})
 		})
 	}
 }
@@ -164,13 +182,12 @@ func testCutsOnTheWayBack(t *testing.T, on kind) {
 		if name == "" {
 			continue
 		}
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
+		inParts(t, on, name, func(t *testing.T, part func([]int64) []int64) {
 			r := newRig(t, on, "power cut at every write of the way back, "+name, unhurried)
 			bad := on.build(t, fails)
 			offer := func() int64 { return r.offer(on.another(t, bad)) }
 			starts := r.study(offer, deviceproto.RolledBack)
-			r.atEach(offer, deviceproto.RolledBack, start, swap(starts[start]))
+			r.atEach(offer, deviceproto.RolledBack, start, part(swap(starts[start])))
 			r.never(deviceproto.Confirmed, deviceproto.Failed)
 			r.On()
 			r.over()
@@ -208,7 +225,10 @@ func testCutsInADownload(t *testing.T, on kind) {
 func TestRandomCuts(t *testing.T) { onEach(t, testRandomCuts) }
 
 func testRandomCuts(t *testing.T, on kind) {
-	const boards = 4
+	boards := 4
+	if on == (rp2040{}) {
+		boards = 12
+	}
 	var left atomic.Int64
 	left.Store(int64(*cuts))
 	for i := range boards {

@@ -86,7 +86,7 @@ type witness struct {
 	out *bufio.Reader
 }
 
-var witnesses = make(chan *witness, 2)
+var witnesses = make(chan *witness, 16)
 
 func newWitness() (*witness, error) {
 	name, err := micropython()
@@ -103,7 +103,11 @@ func newWitness() (*witness, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &witness{in: in, out: bufio.NewReader(out)}, cmd.Start() // it ends with its input, which ends with this process
+	if err := cmd.Start(); err != nil {
+		return nil, err
+	}
+	go func() { _ = cmd.Wait() }() // it ends with its input, which ends with this process
+	return &witness{in: in, out: bufio.NewReader(out)}, nil
 }
 
 func (w *witness) look(image string) (map[string]file, error) {
