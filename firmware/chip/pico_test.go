@@ -472,6 +472,37 @@ if text == "old" * 100:
 	}
 }
 
+// Bytes are counted on over a soft reset.
+func TestPicoCountsOverSoftResets(t *testing.T) {
+	b := pico(t, `
+import machine, os
+if "one" not in os.listdir("/"):
+    with open("one", "w") as f: f.write("1" * 5000)
+    machine.soft_reset()
+with open("two", "w") as f: f.write("2" * 5000)
+print("done")
+`)
+	if err := b.CutAfter(t.Context(), -1); err != nil {
+		t.Fatal(err)
+	}
+	b.On()
+	mark := b.After(0, "MPY: soft reboot")
+	b.After(mark, "done")
+	last := int64(0)
+	for _, e := range b.Events() {
+		if e.Kind != chip.Written {
+			continue
+		}
+		if e.From != last || e.Where != "fs" {
+			t.Fatalf("%+v after %d", e, last)
+		}
+		last = e.To
+	}
+	if last < 10000 {
+		t.Errorf("%d bytes", last)
+	}
+}
+
 func TestPicoMemory(t *testing.T) {
 	b := pico(t, `
 import gc

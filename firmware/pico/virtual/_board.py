@@ -417,7 +417,7 @@ def again(mode):
     uos.putenv("BOARD_INPUTS", "\n".join(lines + ["wifi %d" % radio, ""]))
     uos.putenv("BOARD_SOFT", mode)
     uos.putenv("BOARD_BORN", str(born))
-    if clock_offset:
+    if clock_offset or uos.getenv("BOARD_TIME"):
         uos.putenv("BOARD_TIME", str(int(utime.time()) + clock_offset))
     # rom.py was given how it was started: the program and its arguments.
     words = [s.encode() + b"\0" for s in sys.argv[1:] * 2]

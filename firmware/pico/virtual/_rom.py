@@ -60,7 +60,13 @@ class Flash(flash.Flash):
 
     def __init__(self, cut):
         super().__init__(open(_board.DIR + "/flash.bin", "r+b"), cut, self._off, _worn())
-        self._at = None if cut is None else 0
+        self._at = None if cut is None else int(uos.getenv("BOARD_WRITTEN") or 0)
+
+    def again(self):
+        """Before a soft reset: the process after it goes on counting."""
+        if self._at is not None:
+            uos.putenv("BOARD_CUT", str(self.left))
+            uos.putenv("BOARD_WRITTEN", str(self._at))
 
     def _off(self):
         _board.end(99)
@@ -114,6 +120,7 @@ def start(names):
             break
         except KeyboardInterrupt:  # a moment too late for the program that it was meant for
             pass
+    rp2._flash.again()
     _board.again("raw" if _repl.raw else "friendly")
 
 
