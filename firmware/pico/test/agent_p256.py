@@ -140,6 +140,7 @@ q = add((x, y), down)
 r = x - N
 public = multiply(pow(r, N - 2, N), q[0], q[1])
 is_right("x beyond n", True, key_of(*public), sample, r, 1)
+is_right("x beyond n, not reduced", False, key_of(*public), sample, x, 1)
 is_right("x beyond n, wrong", False, key_of(*public), sample, r + 1, 1)
 
 

@@ -591,29 +591,31 @@ def test_outages_back_off(rig):
 
 def proofs(rig, change):
     def answer(headers):
+        rig.server.poll = 3600
         status, more, body = rig.server.proved(headers, 204)
+        rig.server.poll = 1
         return change(status, dict(more), body)
 
     return answer
 
 
 def test_answers_that_prove_nothing(rig):
-    """Each counts as an outage: no check-in, and the next poll comes 5 s ± 25 % later or more."""
+    """Each counts as an outage: the next poll comes soon, not in the hour that it names."""
 
     def other(status, more, body):
         return status, dict(more, **{"X-Flota-Mac": "0" * 64}), body
 
     def no_mac(status, more, body):
-        return status, {"X-Flota-Poll": "1"}, body
+        return status, {"X-Flota-Poll": "3600"}, body
 
     def other_poll(status, more, body):
-        return status, dict(more, **{"X-Flota-Poll": "9"}), body
+        return status, dict(more, **{"X-Flota-Poll": "3599"}), body
 
     def redirect(status, more, body):
         return 302, dict(more, Location="http://127.0.0.1:%d/" % rig.server.port), body
 
     def chunked(status, more, body):
-        return 200, dict(more, **{"Transfer-Encoding": "chunked"}), b"0\r\n\r\n"
+        return status, dict(more, **{"Transfer-Encoding": "chunked", "Content-Length": 0}), body
 
     def large(status, more, body):
         return 200, more, b"x" * 5000
@@ -627,9 +629,8 @@ def test_answers_that_prove_nothing(rig):
     rig.polled(1)
     for change in (other, no_mac, other_poll, redirect, chunked, large, nothing, endless):
         n = len(rig.server.polls)
-        when = answers(rig, proofs(rig, change))
-        rig.until(lambda: len(rig.server.polls) > n)
-        assert time.time() - when[0] > 0.15, change.__name__
+        answers(rig, proofs(rig, change))
+        rig.until(lambda: len(rig.server.polls) > n, 30)
         assert rig.server.polls[-1][1] == "", change.__name__
 
 
@@ -940,7 +941,7 @@ def run(name, f, results):
     finally:
         if rig:
             rig.off()
-            rig.server.socket.close()
+            rig.server.down = True  # its socket stays: another thread may be about to accept
     print(line, flush=True)
     results.append(good)
 
