@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The upload service's tests: on real MicroPython, over real sockets, and in a real browser.
-#   firmware/pico/test/service.sh [quick|full]
-# full has more power cuts and prints the figures (key=value). Without the web editor's packages
+#   firmware/pico/test/service.sh [quick|full|figures]
+# full has more power cuts and prints the figures (key=value), figures does nothing else. Without the web editor's packages
 # (deploy/setup/web.sh) or chromium the browser's part is skipped, and says so.
 set -euo pipefail
 cd "$(dirname "$0")/service"
@@ -11,6 +11,7 @@ MICROPYTHON=$("$root/deploy/toolchain/micropython.sh")/micropython; export MICRO
 MPY_CROSS=$("$root/deploy/toolchain/mpy-cross.sh"); export MPY_CROSS
 export SERVICE_TESTS=$mode PYTHONDONTWRITEBYTECODE=1
 
+[ "$mode" != figures ] || exec python3 figures.py
 python3 table.py
 [ "$mode" = quick ] || python3 figures.py
 
