@@ -62,6 +62,7 @@ class Agent:
         self._complete = False  # the download is; the restart waits for the program
         self._program_at = None  # since when main.py runs
         self._program_ended = False
+        self._failed = False  # an exception left main.py
         self._slot_size = None
         self._retry_at = self._ask_ready_at = self._report_at = 0
         self._usual = clock.USUAL
@@ -116,7 +117,8 @@ class Agent:
         sys.print_exception(error)
         self._life = None
         self.wire.close()
-        self._poll_at = clock.now() + clock.back_off(self._failures)
+        wait = clock.back_off(self._failures)
+        self._poll_at = clock.now() + (min(wait, clock.PENDING_WAIT) if self.pending else wait)
         self._failures += 1
         self.polls += 1
         gc.collect()
@@ -252,6 +254,8 @@ class Agent:
         """On trial a check-in counts only of a program that has run for a while."""
         if not self.pending:
             return True
+        if self._failed and flota_boot.has_release(flota_boot.other()):
+            return False  # it goes back, sooner or later
         return self._program_at is not None and now - self._program_at >= clock.SETTLED
 
     def _listen(self):
@@ -614,7 +618,11 @@ class Agent:
 
     def _go_back(self):
         if flota_boot.has_release(flota_boot.other()):
-            flota_boot.mark(flota_boot.slot, "aborted")
+            try:
+                flota_boot.mark(flota_boot.slot, "aborted")
+            except OSError:
+                if flota_boot.read() != (flota_boot.slot, "pending"):
+                    return  # it would only start again
             self._restart()
 
     def _drop_trial(self):
@@ -755,6 +763,7 @@ class Agent:
     def ended(self, error):
         """An exception left main.py: back at once where it was on trial."""
         self._stepping = True  # no step in between
+        self._failed = True
         try:
             kept = self.kept
             kept.log = flota_boot.text_of(error)

@@ -169,6 +169,7 @@ def boot():
 
         flota_agent.boot()
     except Exception as error:  # whatever it is, a new release must not end here
+        sys.print_exception(error)
         fail(error)
     finally:
         gc.collect()
@@ -177,45 +178,56 @@ def boot():
 
 def fail(error):
     """A start without an agent ended: back at once, or on without an agent."""
-    sys.print_exception(error)
     if pending:
-        replace(CRASH, text_of(error))
-        mark(slot, "aborted")
+        try:
+            replace(CRASH, text_of(error))
+        except (OSError, MemoryError):
+            pass  # it goes back all the same
+        _marked(slot, "aborted")  # one that stays pending had its start, too
         machine.reset()
+
+
+def _tell(what, *given):
+    """Tells the agent, where there is one. No fault of its own keeps the program from running, or
+    a new release from going back: then it answers None."""
+    agent = sys.modules.get("flota_agent")
+    if not agent:
+        return None
+    try:
+        return getattr(agent, what)(*given)
+    except Exception as error:
+        sys.print_exception(error)
 
 
 def run(names):
     """main.py: runs the slot's program in the globals `names`, and sees to what ended it."""
     if slot is None:
         return
-    agent = sys.modules.get("flota_agent")
     os.chdir("/" + slot)
+    _tell("started")
     try:
-        if agent:
-            agent.started()
         names.pop("flota_boot", None)
         execfile("/%s/main.py" % slot, names)  # noqa: F821: MicroPython's
         error = None
     except Exception as e:
         error = e
     except SystemExit:
-        if agent:
-            agent.leaving()
+        _tell("leaving")
         raise
     finally:
-        if agent:
-            agent.stopped()
+        _tell("stopped")
     if error is None:
         return
     if isinstance(error, MemoryError):
         names.clear()  # what the program still holds is needed now
         gc.collect()
-    wait = 60000
-    if agent:
-        sys.print_exception(error)
-        wait = agent.ended(error)
-    else:
+    sys.print_exception(error)
+    wait = _tell("ended", error)
+    if wait is None:
+        names.clear()
+        gc.collect()
         fail(error)
+        wait = 60000
     _start_again(wait)
 
 

@@ -269,6 +269,49 @@ def test_rolled_back_crash(rig):
     rolled_back(rig, main, "crash", "no such thing")
 
 
+def test_back_though_nothing_can_be_written(rig):
+    """What goes back needs no note of it: a release on trial has one start."""
+    rig.polled(1)
+    main = (
+        b"import os\n"
+        b"for name in ('slot', 'agent', 'crash'):\n"
+        b" os.mkdir('/flota/%s.new' % name)\n"
+        b"raise ValueError('no way to tell')\n"
+    )
+    rig.server.wanted = bad = Release(1, files(main))
+    rig.until(lambda: "no way to tell" in rig.pico.output)
+    before = len(rig.server.polls)
+    rig.until(lambda: len(rig.server.polls) > before)
+    assert rig.server.polls[-1][0] != bad.digest
+    assert "confirmed" not in rig.server.states(1)
+
+
+def test_back_though_the_agent_cannot_see_to_it(rig):
+    rig.polled(1)
+    main = (
+        b"import flota_agent\n"
+        b"def fails(*_): raise MemoryError\n"
+        b"flota_agent.ended = fails\n"
+        b"raise ValueError('no way to tell')\n"
+    )
+    rolled_back(rig, main, "crash", "no way to tell")
+
+
+def test_no_agent_keeps_no_program_from_running(rig):
+    """What the device was given is spoilt: the agent cannot start, the program does."""
+    rig.server.wanted = Release(1, files(b"print('runs')\n" + SLEEPS))
+    rig.state(1, "confirmed")
+    rig.interrupt()
+    rig.pico.type(
+        "import json; g = json.load(open('/flota.json')); g['key'] = 5; "
+        "f = open('/flota.json', 'w'); json.dump(g, f); f.close()\r"
+    )
+    time.sleep(0.5)
+    rig.off()
+    before = rig.pico.output.count("runs")
+    rig.until(lambda: rig.pico.output.count("runs") > before)
+
+
 def test_rolled_back_syntax(rig):
     rolled_back(rig, b"def f(:\n", "crash", "SyntaxError")
 
