@@ -101,10 +101,15 @@ func (d *Dialogue) Hello(ctx context.Context) (Hello, error) {
 	patience := d.o.Nudge
 	for asked := time.Now(); ; {
 		if patience > 0 && time.Since(asked) >= patience {
-			if err := d.nudge(ctx); err != nil {
+			// Interrupted while it began, a board has modules by half: then it begins anew, with more time.
+			do := d.nudge
+			if d.nudged {
+				do = d.Leave
+			}
+			if err := do(ctx); err != nil {
 				return Hello{}, err
 			}
-			asked, patience = time.Now(), 2*d.o.Nudge // it takes a while to begin
+			asked, patience = time.Now(), 2*patience
 		}
 		next := time.After(d.o.Hello)
 		a, err := d.once(ctx, line, d.o.Hello, "hello", "agent")

@@ -205,7 +205,7 @@ func (s *Boards) forget(ctx context.Context, id string) error {
 }
 
 // provisionPatience is how long the board may take for the whole dialogue.
-const provisionPatience = 20 * time.Second
+const provisionPatience = 25 * time.Second
 
 // Provision gives a board what a device needs; the server in it is replaced by the
 // one that the board reaches. Only the board keeps it. Errors: Invalid of the field

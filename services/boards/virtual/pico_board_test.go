@@ -128,11 +128,14 @@ func TestPico(t *testing.T) {
 	if err := s.Reset(s.ctx); err != nil {
 		t.Error(err)
 	}
-	b.eventually("restart", func() bool { return b.State().Starts > before && b.State().Reset == "software" })
+	b.eventually("restart", func() bool {
+		return b.State().Starts > before && b.State().Reset == "software" && len(b.State().Pins) > 0
+	})
 	for _, power := range []boards.Power{boards.PowerReset, boards.PowerCut} {
 		if err := b.Power(t.Context(), power); err != nil {
 			t.Error(err)
 		}
+		b.eventually("LED", func() bool { return len(b.State().Pins) > 0 })
 		if got := b.repl().python("print(open('/data/mine.txt').read())"); got != "kept" {
 			t.Errorf("after %s: %q", power, got)
 		}

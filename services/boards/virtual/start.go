@@ -27,9 +27,10 @@ const (
 	// A Pico has one program, and what starts it.
 	picoProcesses = 8
 	picoMemory    = 32 << 20
-	picoBaud      = 921600  // its port is its own USB
-	stack         = 1 << 20 // of a thread
-	scratch       = 1 << 20 // /tmp
+	picoBaud      = 921600          // its port is its own USB
+	picoNudge     = 4 * time.Second // what a start takes on a busy machine
+	stack         = 1 << 20         // of a thread
+	scratch       = 1 << 20         // /tmp
 	netFolder     = 64 << 10
 	overlooked    = 250 * time.Millisecond // how often the size of the storage is looked at
 )

@@ -299,7 +299,7 @@ func (m *machine) Provision(ctx context.Context, p deviceproto.Provision) error 
 	defer end.Close()
 	// The chip paces what is sent to it itself.
 	o := provision.Options{Pace: time.Millisecond}
-	if m.pico == nil {
+	if o.Nudge = picoNudge; m.pico == nil {
 		o.Nudge = -1
 	}
 	talk := provision.New(end, o)

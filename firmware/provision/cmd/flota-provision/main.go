@@ -321,7 +321,11 @@ func (t *task) meet(ctx context.Context) (*board, error) {
 		if err != nil {
 			return nil, err
 		}
-		b := &board{Dialogue: provision.New(port, provision.Options{}), port: port}
+		var o provision.Options
+		if t.flash != nil {
+			o.Nudge = compiling // nothing else is to be expected
+		}
+		b := &board{Dialogue: provision.New(port, o), port: port}
 		if b.hello, err = b.Hello(waiting); err == nil {
 			return b, nil
 		}
@@ -339,6 +343,9 @@ func (t *task) meet(ctx context.Context) (*board, error) {
 		return nil, exit{exitNoBoard, err}
 	}
 }
+
+// compiling is how long a board may take to begin with a first flash that is source.
+const compiling = 20 * time.Second
 
 // again is how soon a port that went is looked for.
 const again = 300 * time.Millisecond
