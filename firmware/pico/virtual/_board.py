@@ -68,6 +68,9 @@ _fifo = -1
 _count = array.array("i", [0])  # the handler's, as _bytes
 _waiting = array.array("i", [0])
 _bytes = bytearray(256)
+_moved = False  # bytes came
+_talk = None  # until when more are waited for, by the clock
+_SILENCE = 500000
 
 
 # It runs between two instructions of anything, so it must not use memory. A signal may come just
@@ -87,7 +90,7 @@ def _handler(_):
 
 # Moves what came by the serial port to where the program reads it, and sees the interrupt.
 def _pump():
-    global _interrupting, wanted
+    global _interrupting, _moved, wanted
     while True:
         _ioctl(_stdin, _FIONREAD, _count)
         n = _count[0]
@@ -110,6 +113,7 @@ def _pump():
                 _bytes[kept] = c
                 kept += 1
             i += 1
+        _moved = True
         if kept:
             _write(_fifo, _bytes, kept)
 
@@ -121,6 +125,7 @@ def _service(_):
         _interrupting = False
         if DIR:
             _listen()
+            _look()
         if masked:
             _setitimer(0, _SOON, 0)
         else:
@@ -131,6 +136,23 @@ def _service(_):
     except KeyboardInterrupt:  # it was meant for the program
         _setitimer(0, _SOON, 0)
         _kill(_pid, _SIGINT)
+
+
+# The lock of MicroPython's scheduler is recursive, but not against a signal in the moment between
+# taking it and noting who has it: it could wait for itself. So while bytes come, the serial port
+# is looked at by the clock, whose signal is a while after the last; SIGIO is for the first.
+def _look():
+    global _moved, _talk
+    if _stdin < 0:
+        return
+    if _moved:
+        _moved = False
+        if _talk is None:
+            _fcntl(_stdin, 4, 0)  # F_SETFL
+        _talk = _now() + _SILENCE
+    elif _talk is not None and _talk < _now():
+        _talk = None
+        _fcntl(_stdin, 4, 0x2000)  # O_ASYNC
 
 
 def kick():
@@ -160,12 +182,13 @@ def _arm():
         due = _flushed + 20000
     if _stdin >= 0:
         _ioctl(_stdin, _FIONREAD, _waiting)
-        if _waiting[0] > 0:
-            due = 0
+        if _waiting[0] > 0 or _talk is not None:
+            soon = _now() + 5000
+            due = soon if due is None else min(due, soon)
     if due is None:
         _setitimer(0, _NEVER, 0)
         return
-    wait = max(1, due - _now())
+    wait = max(200, due - _now())
     _next[2], _next[3] = wait // 1000000, wait % 1000000
     _setitimer(0, _next, 0)
 
