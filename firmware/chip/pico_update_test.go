@@ -62,6 +62,7 @@ func TestPicoGoesBack(t *testing.T) {
 	for name, c := range map[string]struct{ program, said string }{
 		"exception": {"import time\ntime.sleep(0.1)\n1/0\n", "crash"},
 		"syntax":    {"this is no program\n", "crash"},
+		"memory":    {"kept = []\nwhile True: kept.append(bytearray(1000))\n", "crash"},
 		"self test": {"import flota_agent\nflota_agent.on_self_test(lambda: False)\n", "selftest"},
 		"hang":      {"import machine\nmachine.disable_irq()\nwhile True: pass\n", "watchdog"},
 	} {
