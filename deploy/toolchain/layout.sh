@@ -28,7 +28,7 @@ inputs() {
   dpkg-query -W gcc-avr avr-libc binutils-avr arduino-core-avr arduino-ctags g++-12 gcc g++ libc6-dev libmbedtls-dev binutils python3 2>/dev/null || true
   cd "$firmware"
   find virtual esp32 pico/{boot,main}.py pico/flota_*.py pico/base pico/virtual ${fixture:+fixture} -type f \
-    -not -path 'virtual/sketches/*' -not -path 'esp32/test/*' -not -path '*/examples/*' -print0 | sort -z | xargs -0 sha256sum
+    -not -path 'virtual/sketches/*' -not -path 'esp32/test/*' -not -path '*/examples/*' -not -path 'pico/*.md' -print0 | sort -z | xargs -0 sha256sum
   cd "$here"
   sha256sum layout.sh prewarm.txt micropython-boards.txt
   for installed in "$cores"/packages/*/hardware/*/*; do echo "${installed#"$cores"}"; done
@@ -135,6 +135,7 @@ cp micropython/agent/mpy/*.mpy micropython/pico/a
 echo "a valid" >micropython/pico/flota/slot
 # A Pico without hardware, and its file system as the first flash leaves it.
 cp -a "$firmware/pico/virtual" micropython/virtual
+rm -f micropython/virtual/*.md
 size=$(awk '$1 == "virtual_pico_w" {print $2}' micropython/boards.txt)
 (cd micropython/virtual && ../micropython image.py "$new/base/flota-virtual-pico.bin" "$size" "$new/micropython/pico") ||
   fail "the file system of the virtual Pico could not be made"
