@@ -89,7 +89,11 @@ void Packer::match(uint32_t length, uint32_t distance) {
 bool Packer::pack(const uint8_t *data, uint32_t size) {
   static const uint8_t head[] = {0x1F, 0x8B, 8, 0, 0, 0, 0, 0, 0, 0xFF};
   // Where three such bytes were last, and 1, since 0 is nowhere.
-  uint32_t *seen = static_cast<uint32_t *>(calloc(size_t(1) << kHashBits, sizeof(uint32_t)));
+  struct Seen {
+    uint32_t *at = static_cast<uint32_t *>(calloc(size_t(1) << kHashBits, sizeof(uint32_t)));
+    ~Seen() { free(at); }
+  } table;
+  uint32_t *const seen = table.at;
   if (seen == nullptr) return false;
   for (uint8_t b : head) byte(b);
   bits(1, 1);  // the last block
@@ -114,7 +118,6 @@ bool Packer::pack(const uint8_t *data, uint32_t size) {
       if (size - at >= kLeast) seen[hash(data + at)] = at + 1;
     }
   }
-  free(seen);
   literal(kEnd);
   bits(0, 7);  // to a whole byte
   number(crc_of(data, size));
