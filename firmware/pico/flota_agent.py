@@ -562,11 +562,14 @@ class Agent:
             return self._refuse(release, "storage")
         trial["stage"] = "activated"
         self.kept.fetch = None
-        if not trial["tries"] and not trial["losses"]:
-            self._report(release, "applied")
-            yield from self._send_reports()
-        else:
-            self.kept.save()
+        try:
+            if not trial["tries"] and not trial["losses"]:
+                self._report(release, "applied")
+                yield from self._send_reports()
+            else:
+                self.kept.save()
+        except Exception as error:  # no memory, for one: what is to start next is written down
+            sys.print_exception(error)
         self._restart()
 
     # A trial.

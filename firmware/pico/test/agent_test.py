@@ -269,6 +269,27 @@ def test_rolled_back_crash(rig):
     rolled_back(rig, main, "crash", "no such thing")
 
 
+def test_restarts_though_it_cannot_report(rig):
+    """A program that leaves no memory keeps no release from starting that is whole."""
+    main = (
+        b"import json\n"
+        b"dumps = json.dumps\n"
+        b"class Full:\n"
+        b" def __getattr__(self, name): return getattr(json, name)\n"
+        b" def dumps(self, what):\n"
+        b"  if what.get('state') == 'applied': raise MemoryError('full')\n"
+        b"  return dumps(what)\n"
+        b"import flota_agent\n"
+        b"flota_agent.json = Full()\n"
+    )
+    rig.server.wanted = Release(1, files(main + SLEEPS))
+    rig.state(1, "confirmed")
+    rig.polled(2)
+    rig.server.wanted = Release(2, files())
+    rig.state(2, "confirmed")
+    assert "MemoryError: full" in rig.pico.output
+
+
 def test_back_though_nothing_can_be_written(rig):
     """What goes back needs no note of it: a release on trial has one start."""
     rig.polled(1)
