@@ -468,6 +468,17 @@ func TestManyFiles(t *testing.T) {
 	}
 }
 
+// A board refuses an index in which a file has the name of another one's folder.
+func TestModuleNamedAsAFolder(t *testing.T) {
+	files := project("lib/b.mpy/x.txt", "", "lib/b.py", "", "main.py", "")
+	if _, err := newRelease(slices.Clone(files)); err != nil {
+		t.Error(err)
+	}
+	if _, err := newRelease(compile(files, map[string][]byte{"lib/b.py": {'M'}})); fault.As(err) == nil || fault.As(err).Field != "lib/b.mpy/x.txt" {
+		t.Error(err)
+	}
+}
+
 func TestRefuses(t *testing.T) {
 	e := setup(t)
 	for field, job := range map[string]compiler.Job{

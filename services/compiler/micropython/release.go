@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"os"
+	"path"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -40,6 +41,14 @@ func newRelease(files []compiler.File) (*release, error) {
 			return nil, fault.Field(f.Path, "this name is taken by a module that is compiled: rename one of them")
 		}
 		r.parts = append(r.parts, deviceproto.Part{Path: f.Path, Size: int64(len(f.Data)), SHA256: digest(f.Data)})
+	}
+	// A module that is compiled may get the name of a folder.
+	for _, f := range files {
+		for dir := path.Dir(f.Path); dir != "."; dir = path.Dir(dir) {
+			if _, taken := slices.BinarySearchFunc(files, dir, func(f compiler.File, dir string) int { return strings.Compare(f.Path, dir) }); taken {
+				return nil, fault.Field(f.Path, "its folder has the name of a module that is compiled: rename one of them")
+			}
+		}
 	}
 	var err error
 	r.index, err = deviceproto.Index(r.parts)
