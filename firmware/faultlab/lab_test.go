@@ -104,6 +104,7 @@ type rig struct {
 	starts  int
 	digest  string       // of the image that was started last
 	slot    string       // that was started last: first or second
+	mark    int          // what the board had written by then
 	lost    int          // power cuts by CutAfter
 	writes  []chip.Event // while somebody asks for them
 	hook    func(chip.Event)
@@ -131,6 +132,11 @@ func newRigAt(t testing.TB, on kind, class string, server *chiptest.Server, firs
 	r.p = on.own(r.Enrol("bot_001"))
 	on.create(t, r.dir, r.first, r.p)
 	r.open(hurry, change...)
+	t.Cleanup(func() {
+		if said := r.Output(); t.Failed() {
+			t.Logf("the board wrote, at last:\n%s", said[max(0, len(said)-2000):])
+		}
+	})
 	return r
 }
 
@@ -195,6 +201,7 @@ func (r *rig) witness(e chip.Event) {
 	case e.Kind == chip.Started:
 		r.starts++
 		r.slot, e.Slot = slot, slot
+		r.mark = r.Mark()
 		r.digest = digest
 	case e.Kind == chip.Stopped && e.Exit.Signal == 0 && e.Exit.Status == 99:
 		r.lost++

@@ -50,6 +50,10 @@ func TestPicoFilesSpoilt(t *testing.T) {
 						r.over()
 					})
 					if path == "/flota.json" {
+						r.mu.Lock()
+						mark := r.mark
+						r.mu.Unlock()
+						r.After(mark, "hello\r\n") // who interrupts a Pico before that has its REPL, and no agent
 						r.byCable()
 					}
 					r.mends(n)
