@@ -120,7 +120,7 @@ func powerOn(t *testing.T, sketch string) virtual {
 	}
 	for _, c := range [][]string{
 		{"go", "build", "-o", program, "github.com/flota/flota/firmware/chip/cmd/flota-board"},
-		{program, "new", v.folder, "--base", base, "--mac", "A0B1C2D3E4F5", "--chip", "ESP32"},
+		{program, "new", v.folder, "--base", base, "--mac", "A0B1C2D3E4F5"},
 	} {
 		if output, err := exec.CommandContext(t.Context(), c[0], c[1:]...).CombinedOutput(); err != nil {
 			t.Fatalf("%s: %v\n%s", c, err, output)
