@@ -58,6 +58,7 @@ _NEVER = array.array("l", [0, 0, 0, 0])
 _next = array.array("l", [0, 5000, 0, 0])
 _queued = False
 _kicked = False
+_late = False
 _interrupting = False
 _callback = None
 interrupt_char = -2  # the byte that interrupts, as micropython.kbd_intr sets it; see wanted
@@ -119,7 +120,7 @@ def _pump():
 
 
 def _service(_):
-    global _queued, _kicked, _interrupting
+    global _queued, _kicked, _late, _interrupting
     _queued = _kicked = False
     try:
         _interrupting = False
@@ -131,6 +132,9 @@ def _service(_):
         else:
             _run()
             _arm()
+            if _late:
+                _late = False
+                _kill(_pid, _SIGINT)
         if _queued or _kicked:
             _setitimer(0, _SOON, 0)
     except KeyboardInterrupt:  # it was meant for the program
@@ -153,6 +157,13 @@ def _look():
     elif _talk is not None and _talk < _now():
         _talk = None
         _fcntl(_stdin, 4, 0x2000)  # O_ASYNC
+
+
+def interrupt():
+    """Has KeyboardInterrupt come to the program, once nothing is masked."""
+    global _late
+    _late = True
+    kick()
 
 
 def kick():

@@ -77,6 +77,9 @@ class Flash(flash.Flash):
         masked, _board.masked = _board.masked, 1
         try:
             flash.Flash.readblocks(self, block, buf, offset)
+        except KeyboardInterrupt:  # none may leave LittleFS half way: it is for the program
+            flash.Flash.readblocks(self, block, buf, offset)
+            _board.interrupt()
         finally:
             _board.masked = masked
 
@@ -84,15 +87,22 @@ class Flash(flash.Flash):
         masked, _board.masked = _board.masked, 1
         try:
             flash.Flash.writeblocks(self, block, buf, offset)
+        except KeyboardInterrupt:
+            flash.Flash.writeblocks(self, block, buf, offset)
+            _board.interrupt()
         finally:
             _board.masked = masked
 
     def ioctl(self, op, arg):
         masked, _board.masked = _board.masked, 1
         try:
-            return flash.Flash.ioctl(self, op, arg)
+            result = flash.Flash.ioctl(self, op, arg)
+        except KeyboardInterrupt:
+            result = flash.Flash.ioctl(self, op, arg)
+            _board.interrupt()
         finally:
             _board.masked = masked
+        return result
 
     def _program(self, at, data):
         if self._at is not None:
