@@ -751,12 +751,13 @@ class Agent:
             # A release that ended badly may have no other time to be replaced than now.
             ended_badly = flota_boot.cause == "watchdog" or self.kept.crashes
             began, polls = clock.now(), self.polls
+            longest = began + clock.BOOT_UPDATE  # a server that drips keeps no program for ever
             limit = clock.BOOT_NETWORK
             while self.polls == polls and clock.now() - began < limit:
                 self.step()
                 if limit == clock.BOOT_NETWORK and self.station.ready():
                     limit = clock.now() - began + clock.BOOT_ANSWER
-                if ended_badly and self.kept.fetch:
+                if ended_badly and self.kept.fetch and clock.now() < longest:
                     began = clock.now()
                 time.sleep_ms(2)
 

@@ -177,7 +177,7 @@ def boot():
 
 
 def fail(error):
-    """A start without an agent ended: back at once, or on without an agent."""
+    """A start without an agent ended: back at once, or to the other slot, or on without one."""
     if pending:
         try:
             replace(CRASH, text_of(error))
@@ -185,6 +185,10 @@ def fail(error):
             pass  # it goes back all the same
         _marked(slot, "aborted")  # one that stays pending had its start, too
         machine.reset()
+    # One that was good and lost files: the other slot gets a start, once.
+    if read() == (slot, "valid") and not fits(slot) and fits(other()):
+        if _marked(other(), "new"):
+            machine.reset()
 
 
 def _tell(what, *given):
@@ -238,6 +242,9 @@ def _start_again(wait):
     print("flota: starts again in %d s; a key stops that" % (wait // 1000))
     keys = select.poll()
     keys.register(sys.stdin, select.POLLIN)
+    for _ in range(512):  # what was typed before is no answer
+        if not keys.poll(0) or not sys.stdin.read(1):
+            break
     began = time.ticks_ms()
     while time.ticks_diff(time.ticks_ms(), began) < wait:
         for _ in keys.ipoll(0):

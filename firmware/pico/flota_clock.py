@@ -16,6 +16,7 @@ SETTLED = 5000  # a program on trial has run for so long before a check-in count
 ASK_READY = 1000  # between two questions whether a restart is safe
 BOOT_NETWORK = 15000  # boot() waits for Wi-Fi
 BOOT_ANSWER = 10000  # and for the answer to its poll
+BOOT_UPDATE = 600000  # and for an update where the program ended badly
 JOIN = 20000  # one network of those that it was given
 AGAIN = 60000  # an exception left a confirmed program: until the next start, the first time
 

@@ -112,6 +112,7 @@ class Server:
         self.misbehave = None  # f(method, path, headers) → None or (status, headers, body)
         self.cut_after = None  # bytes of an image's body, then the connection is reset
         self.spoil = None  # f(part number, bytes) → bytes
+        self.drip = None  # seconds between two bytes of an image
         self.down = False
         self.tls = tls
         self.changed = threading.Condition()
@@ -183,6 +184,10 @@ class Server:
             cut = False
         data = out.encode() + body
         self.sent += len(data)
+        while image and self.drip and len(data) > 1:
+            connection.sendall(data[:1])
+            data = data[1:]
+            time.sleep(self.drip)
         connection.sendall(data)
         with self.changed:
             self.changed.notify_all()

@@ -318,16 +318,36 @@ def test_back_though_the_agent_cannot_see_to_it(rig):
     rolled_back(rig, main, "crash", "no way to tell")
 
 
+def test_a_slot_that_lost_its_agent(rig):
+    """A confirmed program removes it: the other slot gets a start."""
+    rig.polled(1)
+    base = rig.server.polls[-1][0]
+    main = b"import os, time\ntime.sleep(3)\nos.remove('/b/flota_agent.mpy')\nprint('gone')\n"
+    rig.server.wanted = Release(1, files(main))
+    rig.state(1, "confirmed")
+    rig.until(lambda: "gone" in rig.pico.output)
+    rig.off()
+    del rig.server.polls[:]
+    rig.polled(1)
+    assert rig.server.polls[0][0] == base
+    rig.server.wanted = Release(2, files())
+    rig.state(2, "confirmed")
+
+
 def test_no_agent_keeps_no_program_from_running(rig):
     """What the device was given is spoilt: the agent cannot start, the program does."""
-    rig.server.wanted = Release(1, files(b"print('runs')\n" + SLEEPS))
-    rig.state(1, "confirmed")
-    rig.interrupt()
-    rig.pico.type(
-        "import json; g = json.load(open('/flota.json')); g['key'] = 5; "
-        "f = open('/flota.json', 'w'); json.dump(g, f); f.close()\r"
+    main = (
+        b"import json, time\n"
+        b"print('runs')\n"
+        b"time.sleep(3)\n"
+        b"with open('/flota.json') as f: given = json.load(f)\n"
+        b"given['key'] = 5\n"
+        b"with open('/flota.json', 'w') as f: json.dump(given, f)\n"
+        b"print('spoilt')\n"
     )
-    time.sleep(0.5)
+    rig.server.wanted = Release(1, files(main + SLEEPS))
+    rig.state(1, "confirmed")
+    rig.until(lambda: "spoilt" in rig.pico.output)
     rig.off()
     before = rig.pico.output.count("runs")
     rig.until(lambda: rig.pico.output.count("runs") > before)
@@ -478,6 +498,30 @@ def test_exception_in_a_confirmed_release(rig):
     rig.until(lambda: "MicroPython v1.25" in rig.pico.output)
     rig.server.wanted = Release(2, files(b"print('two')\n" + SLEEPS))
     rig.state(2, "confirmed")  # the agent goes on meanwhile
+
+
+def test_what_was_typed_before_stops_no_start(rig):
+    main = b"import time\nprint('runs')\ntime.sleep(3)\n1/0\n"
+    rig.server.wanted = Release(1, files(main))
+    rig.state(1, "confirmed")
+    rig.pico.type("hello")
+    rig.until(lambda: "starts again in 3 s" in rig.pico.output)
+    before = rig.pico.output.count("runs")
+    rig.until(lambda: rig.pico.output.count("runs") > before, 30)
+
+
+def test_a_server_that_drips_keeps_no_program(rig):
+    """After a crash an update may go first, but not for as long as somebody on the way likes."""
+    rig.server.wanted = Release(1, files(b"import time\nprint('runs')\ntime.sleep(2)\n1/0\n"))
+    rig.state(1, "confirmed")
+    rig.server.drip = 0.1
+    rig.server.wanted = Release(2, files(b"print('two')\n" + SLEEPS))
+    rig.until(lambda: "starts again" in rig.pico.output and rig.server.states(2))
+    rig.off()
+    before = rig.pico.output.count("runs")
+    rig.until(lambda: rig.pico.output.count("runs") > before, 60)
+    rig.server.drip = None
+    rig.state(2, "confirmed")
 
 
 def test_the_repl_is_the_programmers(rig):
