@@ -107,6 +107,8 @@ class Agent:
             # Ctrl-C, meant for the program: what was under way begins anew.
             self._life = None
             self.wire.close()
+            if self.kept.trial and self.kept.trial["stage"] == "applying":
+                self.kept.trial["stage"] = "waiting"
             raise
         finally:
             self._stepping = False

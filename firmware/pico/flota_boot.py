@@ -20,6 +20,7 @@ _REGISTERS = 0x400D8000 if "RP2350" in _CHIP else 0x40058000
 _REASON = _REGISTERS + 0x08  # bit 0: its timer ran out; bit 1: it was asked for
 _SCRATCH = _REGISTERS + 0x0C  # kept over resets, not over a loss of power
 _ARMED = _REGISTERS + 0x10  # 1: the watchdog was armed; a soft reset does not stop it
+_NAMES = _REGISTERS + 0x14  # 1: a name is being looked up
 _WORD = 0x3FFFFFFF
 
 slot = None  # that runs: "a", "b", or None where no release fits
@@ -79,12 +80,32 @@ def _marked(name, state):
         return False
 
 
+def resolve(*args):
+    """socket.getaddrinfo, which waits for silent DNS servers longer than the watchdog does.
+
+    A reset meanwhile is the network's fault, and not the release's.
+    """
+    import socket
+
+    tick()
+    machine.mem32[_NAMES] = 1
+    try:
+        return socket.getaddrinfo(*args)
+    finally:
+        machine.mem32[_NAMES] = 0
+        tick()
+
+
 def _cause():
     stamp = machine.mem32[_SCRATCH] & _WORD
     if 0 < stamp <= time.ticks_ms():
         return "software"  # a soft reset: the clock went on
     machine.mem32[_ARMED] = 0
+    looked_up = machine.mem32[_NAMES] == 1
+    machine.mem32[_NAMES] = 0
     reason = machine.mem32[_REASON] & 3
+    if looked_up and reason & 1:
+        return "power"  # the network's fault, which counts for nothing
     return "watchdog" if reason & 1 else "software" if reason else "power"
 
 

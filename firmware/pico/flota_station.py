@@ -4,6 +4,7 @@ import socket
 import struct
 import time
 
+import flota_boot
 import flota_clock as clock
 
 try:
@@ -99,7 +100,7 @@ def set_clock():
         return True
     from machine import RTC
 
-    address = socket.getaddrinfo(NTP, 123)[0][-1]
+    address = flota_boot.resolve(NTP, 123)[0][-1]
     yield
     sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     try:

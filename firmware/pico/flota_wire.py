@@ -13,6 +13,7 @@ from hashlib import sha256
 
 import tls
 
+import flota_boot
 import flota_clock as clock
 
 MAX_ANSWER = 4096  # bytes of an answer to a poll
@@ -185,7 +186,7 @@ class Wire:
     def _open(self):
         secure, host, port, _ = self.origin
         if not self._address:
-            self._address = socket.getaddrinfo(host, port, 0, socket.SOCK_STREAM)[0]
+            self._address = flota_boot.resolve(host, port, 0, socket.SOCK_STREAM)[0]
             yield
         self._raw = self._sock = socket.socket(self._address[0], socket.SOCK_STREAM)
         self._raw.setblocking(False)

@@ -9,6 +9,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/flota/flota/pkg/fault"
@@ -32,6 +33,7 @@ const (
 	lockFormat       = 1
 	resolvePatience  = 2 * time.Minute
 	resolvingAtATime = 8
+	resolvingEach    = 2 // of one workspace
 )
 
 // Dependency names a package: by its name in the index or by an address, as mip
@@ -247,7 +249,7 @@ func (s *Projects) Resolve(ctx context.Context, p *Project, wish Resolution, tel
 	if p.Kind != MicroPython {
 		return nil, fault.New(fault.Precondition, "only a MicroPython project has packages of this kind")
 	}
-	leave, err := s.enter()
+	leave, err := s.resolving.enter(p.Workspace)
 	if err != nil {
 		return nil, err
 	}
@@ -292,13 +294,33 @@ func (s *Projects) Resolve(ctx context.Context, p *Project, wish Resolution, tel
 	})
 }
 
-// enter bounds how many resolutions are under way at a time.
-func (s *Projects) enter() (leave func(), err error) {
-	if s.resolving.Add(1) > resolvingAtATime {
-		s.resolving.Add(-1)
-		return nil, fault.New(fault.RateLimited, "%d projects fetch packages already; try again in a moment", resolvingAtATime)
+// resolutions are those under way, by workspace.
+type resolutions struct {
+	mu  sync.Mutex
+	of  map[string]int
+	all int
+}
+
+// enter bounds how many are under way at a time, and how many of one workspace: its servers may be slow.
+func (r *resolutions) enter(workspace string) (leave func(), err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.all >= resolvingAtATime || r.of[workspace] >= resolvingEach {
+		return nil, fault.New(fault.RateLimited, "other projects fetch packages now; try again in a moment")
 	}
-	return func() { s.resolving.Add(-1) }, nil
+	if r.of == nil {
+		r.of = map[string]int{}
+	}
+	r.all++
+	r.of[workspace]++
+	return func() {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.all--
+		if r.of[workspace]--; r.of[workspace] == 0 {
+			delete(r.of, workspace)
+		}
+	}, nil
 }
 
 // wanted returns what the project wants, or is to want; then also the new content

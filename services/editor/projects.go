@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"strings"
-	"sync/atomic"
 	"time"
 
 	"github.com/flota/flota/pkg/docstore"
@@ -66,7 +65,7 @@ type Projects struct {
 	Packages PackageSource // of MicroPython projects
 	Now      func() time.Time
 
-	resolving atomic.Int32
+	resolving resolutions
 }
 
 // NewProject describes a project to make.

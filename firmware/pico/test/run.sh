@@ -33,6 +33,7 @@ for file in derive request answer statement index provision link; do
   step "$MICROPYTHON" -X heapsize=16M test/agent_lines.py "../vectors/$file.json" "$scratch/vectors/$file.lines"
 done
 MICROPYPATH=.:virtual:.frozen step "$MICROPYTHON" -X heapsize=2M test/agent_vectors.py "$scratch/vectors"
+MICROPYPATH=.:virtual:.frozen step "$MICROPYTHON" -X heapsize=190K test/agent_boot.py
 MICROPYPATH=.:.frozen step "$MICROPYTHON" -X heapsize=190K test/agent_p256.py
 step python3 test/agent_heap.py
 step python3 test/agent_test.py "$tier"

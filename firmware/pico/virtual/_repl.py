@@ -193,7 +193,7 @@ def _goes_on(text):
     while i < len(text):
         c = text[i]
         if c in "'\"":
-            triple = text[i : i + 3] == c * 3
+            triple = text[i: i + 3] == c * 3
             if not quote:
                 quote = c * 3 if triple else c
                 i += 2 if triple else 0
@@ -232,7 +232,7 @@ def _complete(text):
     for n in fit[1:]:
         while not n.startswith(common):
             common = common[:-1]
-    return common[len(begun) :], fit
+    return common[len(begun):], fit
 
 
 def _indent(before):
@@ -276,7 +276,7 @@ def _readline(before, prompt):
             elif key in ("[F", "OF", "[4~"):
                 at = len(line)
             elif key == "[3~":
-                line = line[:at] + line[at + 1 :]
+                line = line[:at] + line[at + 1:]
         elif 1 <= c <= 5 and not line or c == 3:
             return before + line, c
         elif c == 13:
@@ -296,12 +296,12 @@ def _readline(before, prompt):
         elif c == 5:
             at = len(line)
         elif c == 4:
-            line = line[:at] + line[at + 1 :]
+            line = line[:at] + line[at + 1:]
         elif c in (8, 127):
             n = 4 if at >= 4 and not line[:at].strip(" ") else min(1, at)
             line, at = line[: at - n] + line[at:], at - n
         elif c == 9:
-            if line and line[at - 1 : at] == " ":
+            if line and line[at - 1: at] == " ":
                 more, fit = "    ", ()
             else:
                 more, fit = _complete(line[:at])

@@ -41,7 +41,7 @@ class Flash:
 
     def _write(self, at, data):
         if self.memory:
-            self.store[at : at + len(data)] = data
+            self.store[at: at + len(data)] = data
         else:
             self.store.seek(at)
             self.store.write(data)
@@ -67,7 +67,7 @@ class Flash:
             raise PowerCut
         at = block * BLOCK + offset
         if self.memory:
-            buf[:] = memoryview(self.store)[at : at + len(buf)]
+            buf[:] = memoryview(self.store)[at: at + len(buf)]
         else:
             self.store.seek(at)
             self.store.readinto(buf)

@@ -221,7 +221,7 @@ class socket(io.IOBase):
     def sendall(self, data):
         left = memoryview(data)
         while left:
-            left = left[self.send(left) :]
+            left = left[self.send(left):]
 
     def recvfrom(self, n):
         if _board.PROXY:
@@ -287,7 +287,7 @@ class socket(io.IOBase):
     def write(self, data, *more):
         if more:
             data = memoryview(data)[: more[0]] if len(more) == 1 else memoryview(data)[
-                more[0] : more[0] + more[1]
+                more[0]: more[0] + more[1]
             ]
         try:
             if self._timeout == 0:

@@ -230,6 +230,9 @@ func (s *Session) paste(ctx context.Context, code []byte) (done bool, err error)
 		return true, err
 	}
 	size := int(binary.LittleEndian.Uint16(head))
+	if size == 0 {
+		return true, fmt.Errorf("%w: it takes nothing by raw-paste", ErrNoREPL)
+	}
 	for window := size; len(code) > 0; {
 		for window == 0 || s.waiting() {
 			b, err := s.take(ctx, 1)
