@@ -35,6 +35,24 @@ done
 MICROPYPATH=.:virtual:.frozen step "$MICROPYTHON" -X heapsize=2M test/agent_vectors.py "$scratch/vectors"
 MICROPYPATH=.:virtual:.frozen step "$MICROPYTHON" -X heapsize=190K test/agent_boot.py
 MICROPYPATH=.:.frozen step "$MICROPYTHON" -X heapsize=190K test/agent_p256.py
+# The next MicroPython, as long as there is a package of it.
+if [ "$tier" = full ]; then
+  if newer=$("$toolchain/micropython.sh" 1.26 2>"$scratch/why"); then
+    newer=$newer/micropython
+    for path in "$PWD:$PWD/virtual" "$scratch/mpy:$PWD/virtual"; do
+      for module in flota_*.py; do
+        MICROPYPATH=$path:.frozen step "$newer" -X heapsize=190K -c "import ${module%.py}"
+      done
+    done
+    MICROPYPATH=.:virtual:.frozen step "$newer" -X heapsize=2M test/agent_vectors.py "$scratch/vectors"
+    MICROPYPATH=.:virtual:.frozen step "$newer" -X heapsize=190K test/agent_boot.py
+    MICROPYPATH=.:.frozen step "$newer" -X heapsize=190K test/agent_p256.py
+    MICROPYTHON=$newer step python3 test/agent_test.py quick install_and_delta rolled_back_crash rolled_back_watchdog provisioning tls programs_that_never_yield
+    echo "ok MicroPython 1.26"
+  else
+    echo "skipped: MicroPython 1.26: $(tail -1 "$scratch/why")"
+  fi
+fi
 step python3 test/agent_heap.py
 step python3 test/agent_test.py "$tier"
 if [ -e test/service.sh ]; then step bash test/service.sh "$tier"; fi
