@@ -144,6 +144,7 @@ func virtualPico(t *testing.T, files map[string]string) (b *chiptest.Bench, port
 
 // A Pico on which nothing is but MicroPython: one command, and it is a device that is online.
 func TestVirtualPico(t *testing.T) {
+	t.Parallel() // the cable is slow
 	board, port := virtualPico(t, map[string]string{"main.py": "import time\nwhile True:\n    print('mine')\n    time.sleep(1)\n", "data/mine.txt": "kept"})
 	// Its program is ended for the dialogue, and runs again where there is none.
 	start(t, nil, nil, "--port", port, "--status", "--wait", "4s").want(t, 3, "nothing answers", "--micropython")
@@ -187,6 +188,7 @@ import machine; machine.reset()
 // The agent of this first flash is source, which takes more memory than a compiled one: enough is left for an
 // update, and for the way back.
 func TestUpdatesFromSource(t *testing.T) {
+	t.Parallel() // the cable is slow
 	board, port := virtualPico(t, nil)
 	t.Cleanup(func() {
 		if t.Failed() {
@@ -217,6 +219,7 @@ func TestUpdatesFromSource(t *testing.T) {
 
 // mpremote puts the same first flash on a board, by the commands of firmware/pico/FIRST-FLASH.md.
 func TestMpremote(t *testing.T) {
+	t.Parallel() // the cable is slow
 	mpremote := provisiontest.Mpremote(t)
 	board, port := virtualPico(t, nil)
 	dir := filepath.Join(t.TempDir(), "pico")
@@ -240,6 +243,7 @@ func TestMpremote(t *testing.T) {
 // The upload service alone, by the commands of firmware/pico/FIRST-FLASH.md; compiled, since here objects
 // are twice as large as on a Pico, and its compiler would need more memory than that has.
 func TestMpremoteUploadService(t *testing.T) {
+	t.Parallel() // the cable is slow
 	mpremote, dir := provisiontest.Mpremote(t), t.TempDir()
 	run := func(name string, args ...string) string {
 		t.Helper()
