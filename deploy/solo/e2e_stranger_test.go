@@ -89,7 +89,7 @@ func TestStrangersReachNothing(t *testing.T) {
 		"/products/{device}/wifi": m{"networks": []m{}}, "/boards/{board}/flash": m{"erase": true}, "/boards/{board}/power": m{"action": "on"},
 		"/boards/{board}/pins/{pin}": m{"value": 0}, "/boards/{board}/serial": m{"text": "stolen"},
 		"/boards/{board}/provision":  m{"workspace": "w", "device": "d", "product_id": "p", "key": "k", "keys": []string{"k"}, "board": "b"},
-		"/projects/{project}/builds": m{"fqbn": blinkBoard}, "/devices/{device}": m{"tags": []string{"stolen"}},
+		"/projects/{project}/builds": m{"fqbn": blinkBoard}, "/projects/{project}/dependencies": m{"overwrite": true}, "/devices/{device}": m{"tags": []string{"stolen"}},
 	}
 
 	// Eve owns a workspace of her own: one that her host made for her and left.
