@@ -519,7 +519,7 @@ except MemoryError as e:
 	b.On()
 	mark := b.After(0, "free ")
 	line, mark := b.Line(mark)
-	if free, err := strconv.Atoi(line); err != nil || free < 180_000 || free > 200_000 {
+	if free, err := strconv.Atoi(line); err != nil || free < 170_000 || free > 200_000 {
 		t.Errorf("%s bytes are free", line)
 	}
 	mark = b.After(mark, "held ")
