@@ -55,16 +55,14 @@ func TestWiFiGoneWhilePending(t *testing.T) {
 	for range 2 {
 		other := r.other()
 		r.once(startOf(other), func(chip.Event) {
-			r.Net().Set(chiptest.Link{Down: true}) // until the radio is off
-			go func() {
-				r.radio(false)
-				r.Net().Set(chiptest.Link{})
-			}()
+			r.Net().Set(chiptest.Link{Down: true}) // until the board has heard that the radio is off
+			go r.radio(false)
 		})
 		starts, _ := r.counted()
 		n := r.goodRelease()
 		r.startedAfter(starts, 2)
 		found.fault(r.class, 1)
+		r.Net().Set(chiptest.Link{})
 		r.radio(true)
 		r.over()
 		r.recovers(n)
