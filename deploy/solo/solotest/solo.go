@@ -3,7 +3,6 @@ package solotest
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net"
@@ -12,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/flota/flota/deploy/solo"
@@ -52,10 +52,11 @@ func (s *Solo) Start(ctx context.Context) error {
 	if s.URL != "" {
 		listen, devices = s.address(s.URL), s.address(s.DeviceURL)
 	} else {
-		var err, err2 error
-		listen, err = FreeAddress()
-		devices, err2 = FreeAddress()
-		if err := errors.Join(err, err2); err != nil {
+		var err error
+		if listen, err = FreeAddress(); err != nil {
+			return err
+		}
+		if devices, err = FreeAddress(); err != nil {
 			return err
 		}
 	}
@@ -83,13 +84,24 @@ func (s *Solo) Start(ctx context.Context) error {
 	return json.Unmarshal([]byte(line), &s.Ready)
 }
 
-// FreeAddress is one that nobody listens on. Its port is below those that Linux gives to outgoing connections, so that
-// a process which is killed and started again finds it free.
+// nextPort goes round from a place of its own in each process, so that no address is given out twice while nobody
+// listens on it yet.
+var nextPort atomic.Uint32
+
+func init() { nextPort.Store(rand.Uint32N(ports)) }
+
+// The ports are below those that Linux gives to outgoing connections.
+const (
+	firstPort = 20000
+	ports     = 12000
+)
+
+// FreeAddress is one that nobody listens on, and that stays so for a process which is killed and started again.
 func FreeAddress() (address string, err error) {
 	for range 100 {
-		address = fmt.Sprintf("127.0.0.1:%d", 20000+rand.IntN(12000))
+		address = fmt.Sprintf("127.0.0.1:%d", firstPort+nextPort.Add(1)%ports)
 		var l net.Listener
-		if l, err = (&net.ListenConfig{}).Listen(context.Background(), "tcp", address); err == nil {
+		if l, err = new(net.ListenConfig).Listen(context.Background(), "tcp", address); err == nil {
 			return address, l.Close()
 		}
 	}
