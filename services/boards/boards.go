@@ -154,9 +154,9 @@ func (s *Boards) Create(ctx context.Context, workspace, name, fqbn string) (*Boa
 	case err != nil:
 		return nil, err
 	case own >= s.Quota.Workspace:
-		return nil, fault.New(fault.Precondition, "a workspace may have %d virtual boards: remove one first", s.Quota.Workspace)
+		return nil, fault.New(fault.Precondition, "the limit is %d for the virtual boards of a workspace: remove one first", s.Quota.Workspace)
 	case all >= s.Quota.All:
-		return nil, fault.New(fault.Precondition, "this installation has its %d virtual boards already", s.Quota.All)
+		return nil, fault.New(fault.Precondition, "the limit is %d for the virtual boards of this installation", s.Quota.All)
 	}
 	b := &Board{Workspace: workspace, Name: name, FQBN: fqbn, On: true, Created: s.Now()}
 	b.ID = xid.New().String()

@@ -135,6 +135,8 @@ func (s *Builds) Finish(ctx context.Context, f Finish) error {
 		switch err := s.present(ctx, b.Workspace, f.Result.Outputs); {
 		case fault.Is(err, fault.NotFound):
 			f.Outcome, f.Message = OutcomeTrouble, "an output was not uploaded"
+		case fault.Is(err, fault.Invalid), fault.Is(err, fault.TooLarge):
+			f.Outcome, f.Message = OutcomeTrouble, "an output was refused: "+fault.As(err).Message
 		case err != nil:
 			return err
 		}

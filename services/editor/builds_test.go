@@ -251,6 +251,7 @@ func TestTroubleOfTheFarm(t *testing.T) {
 	for name, finish := range map[string]func(*kit) editor.Finish{
 		"the worker says so":         func(*kit) editor.Finish { return editor.Finish{Message: "the disk is full"} },
 		"an output never arrived":    func(k *kit) editor.Finish { return succeeded(k.output("a.bin", true), k.output("b.bin", false)) },
+		"an output is refused":       func(k *kit) editor.Finish { return succeeded(k.output("refused.bin", true)) },
 		"the answer makes no sense":  func(k *kit) editor.Finish { o := k.output("a.bin", true); return succeeded(o, o) },
 		"a name that leads outwards": func(k *kit) editor.Finish { return succeeded(k.output("../a", true)) },
 	} {

@@ -93,6 +93,9 @@ func (k *kit) Upload(_ context.Context, _, build string, _ int, _ time.Time) (st
 func (k *kit) Download(_ context.Context, _ string, o editor.Output, _ time.Duration) (string, time.Time, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	if o.Name == "refused.bin" {
+		return "", time.Time{}, fault.Field("name", "is refused")
+	}
 	if k.down == nil && !k.stored[o.SHA256] {
 		return "", time.Time{}, fault.New(fault.NotFound, "no such blob")
 	}
