@@ -12,6 +12,7 @@ test('the commands name the downloaded file and no secret', () => {
   expect(simulatorCommand('bot_001')).toBe('bin/flota-simulator run --provision bot_001.json --poll 1s')
   expect(cableCommand('bot_001', 'esp32:esp32:esp32')).toBe('bin/flota-provision --port /dev/ttyUSB0 --file bot_001.json')
   expect(cableCommand('bot_001', 'micropython:py:rpi_pico_w')).toBe('bin/flota-provision --port /dev/ttyACM0 --micropython --file bot_001.json')
+  expect(cableCommand('bot_001', 'rp2040:rp2040:rpipicow')).toBe('bin/flota-provision --port /dev/ttyACM0 --file bot_001.json')
 })
 
 const project = (fqbn: string | undefined, day: number, device?: string) => ({ fqbn, device, changed_at: `2026-01-0${day}T00:00:00Z` })

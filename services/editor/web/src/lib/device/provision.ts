@@ -36,12 +36,18 @@ export function runsMicroPython(board: string): boolean {
   return board.startsWith('micropython:')
 }
 
+/** Whether a board is a Pico that runs Arduino sketches, by what the farm calls it. */
+export function isArduinoPico(board: string): boolean {
+  return board.startsWith('rp2040:')
+}
+
 /**
  * The command that writes the file into a real board over its cable; into one
  * with MicroPython, whatever it takes to be updated besides.
  */
 export function cableCommand(productId: string, board: string): string {
-  const [port, how] = runsMicroPython(board) ? ['/dev/ttyACM0', '--micropython '] : ['/dev/ttyUSB0', '']
+  const port = runsMicroPython(board) || isArduinoPico(board) ? '/dev/ttyACM0' : '/dev/ttyUSB0'
+  const how = runsMicroPython(board) ? '--micropython ' : ''
   return `bin/flota-provision --port ${port} ${how}--file ${provisioningName(productId)}`
 }
 
