@@ -167,7 +167,7 @@ var coreArchive = sync.OnceValues(func() (string, error) {
 // forgetOld removes what other states of the core left.
 func forgetOld(kept, but string) {
 	const generations = 4
-	all, _ := filepath.Glob(filepath.Join(kept, "*"))
+	all, _ := filepath.Glob(filepath.Join(kept, "[0-9a-f]*")) // not the lock
 	slices.SortFunc(all, func(a, b string) int { return modified(b) - modified(a) })
 	for i, dir := range all {
 		if i >= generations && dir != but {
