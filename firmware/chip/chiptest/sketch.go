@@ -205,6 +205,7 @@ func compileAll(dir, archive string, sources []string) error {
 			return err
 		}
 	}
+	_ = os.Remove(archive + ".new") // of somebody who was ended; ar would add to it
 	if log, err := run("ar", append([]string{"rcs", archive + ".new"}, objects...)...); err != nil {
 		return fmt.Errorf("%w\n%s", err, log)
 	}
