@@ -50,8 +50,8 @@ type Store struct {
 
 // Info describes an object.
 type Info struct {
-	SHA256  string    // lower-case hex; "" for a named object
-	Size    int64     // of the whole object, in bytes
+	SHA256  string    // lower-case hex
+	Size    int64     // in bytes
 	ModTime time.Time // when it was stored, or last touched; whole seconds
 }
 

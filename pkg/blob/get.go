@@ -14,22 +14,21 @@ import (
 )
 
 // Get opens length bytes of an object from offset on; length -1 goes to the end, and
-// a length beyond it is cut there. The caller closes the reader, and may rely on
-// Info.Size being that of the whole object. It returns fault.NotFound, and
-// fault.Invalid when offset lies beyond the end.
+// a length beyond it is cut there. The caller closes the reader; size is that of the
+// whole object, in bytes. It returns fault.NotFound, and fault.Invalid when offset
+// lies beyond the end.
 //
 // An object that is read whole (0, -1) is verified: where its content does not match
 // its digest, reading fails before the last bytes.
-func (s *Store) Get(ctx context.Context, digest string, offset, length int64) (io.ReadCloser, Info, error) {
+func (s *Store) Get(ctx context.Context, digest string, offset, length int64) (body io.ReadCloser, size int64, err error) {
 	if err := checkDigest(digest); err != nil {
-		return nil, Info{}, err
+		return nil, 0, err
 	}
-	body, info, err := s.get(ctx, key(digest), offset, length)
-	info.SHA256 = digest
+	body, size, err = s.get(ctx, key(digest), offset, length)
 	if err == nil && offset == 0 && length < 0 {
-		body = verifiedBody{verify(body, info.Size, digest, fault.Internal), body}
+		body = verifiedBody{verify(body, size, digest, fault.Internal), body}
 	}
-	return body, info, err
+	return body, size, err
 }
 
 type verifiedBody struct {
@@ -37,7 +36,7 @@ type verifiedBody struct {
 	io.Closer
 }
 
-func (s *Store) get(ctx context.Context, key string, offset, length int64) (io.ReadCloser, Info, error) {
+func (s *Store) get(ctx context.Context, key string, offset, length int64) (io.ReadCloser, int64, error) {
 	if offset < 0 || length == 0 {
 		return s.getNothing(ctx, key, offset)
 	}
@@ -50,21 +49,21 @@ func (s *Store) get(ctx context.Context, key string, offset, length int64) (io.R
 	}
 	body, object, header, err := s.s3.GetObject(ctx, s.bucket, key, options)
 	if err != nil {
-		return nil, Info{}, explain(err)
+		return nil, 0, explain(err)
 	}
-	return body, Info{Size: wholeSize(header, object.Size), ModTime: object.LastModified}, nil
+	return body, wholeSize(header, object.Size), nil
 }
 
 // getNothing answers what S3 has no range for.
-func (s *Store) getNothing(ctx context.Context, key string, offset int64) (io.ReadCloser, Info, error) {
+func (s *Store) getNothing(ctx context.Context, key string, offset int64) (io.ReadCloser, int64, error) {
 	info, err := s.stat(ctx, key)
 	if err == nil && (offset < 0 || offset > info.Size) {
 		err = fault.Field("offset", "must be 0 to %d", info.Size)
 	}
 	if err != nil {
-		return nil, Info{}, err
+		return nil, 0, err
 	}
-	return http.NoBody, info, nil
+	return http.NoBody, info.Size, nil
 }
 
 // wholeSize takes the size after the slash of "Content-Range: bytes 0-9/100".

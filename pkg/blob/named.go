@@ -26,9 +26,9 @@ func (s *Store) PutNamed(ctx context.Context, name string, r io.Reader, size int
 }
 
 // GetNamed opens a named object as Get does, without verification.
-func (s *Store) GetNamed(ctx context.Context, name string, offset, length int64) (io.ReadCloser, Info, error) {
+func (s *Store) GetNamed(ctx context.Context, name string, offset, length int64) (body io.ReadCloser, size int64, err error) {
 	if err := checkName(name); err != nil {
-		return nil, Info{}, err
+		return nil, 0, err
 	}
 	return s.get(ctx, name, offset, length)
 }

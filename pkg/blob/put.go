@@ -8,7 +8,6 @@ import (
 	"errors"
 	"io"
 	"os"
-	"time"
 
 	"github.com/minio/minio-go/v7"
 
@@ -20,25 +19,25 @@ import (
 const maxBuffer = 4 << 20
 
 // Put stores size bytes of r under their digest, which is given as lower-case hex, or
-// "" to have it computed. An object that exists is not sent again, but what r gives
+// "" to have it computed, and returns the digest. An object that exists is not sent again, but what r gives
 // is verified all the same. It returns fault.Invalid with the field size or sha256
 // when r gives something else than announced, and then nothing is stored.
 //
 // Put does not close r. A digest that is not known in advance costs a pass over r
 // before the upload; beyond 4 MiB, unless r can seek, by way of a temporary file.
-func (s *Store) Put(ctx context.Context, r io.Reader, size int64, digest string) (Info, error) {
+func (s *Store) Put(ctx context.Context, r io.Reader, size int64, digest string) (string, error) {
 	if size < 0 || size > MaxSize {
-		return Info{}, fault.Field("size", "must be 0 to %d bytes", int64(MaxSize))
+		return "", fault.Field("size", "must be 0 to %d bytes", int64(MaxSize))
 	}
 	if digest != "" {
 		if err := checkDigest(digest); err != nil {
-			return Info{}, err
+			return "", err
 		}
 	}
 	body, digest, release, err := prepare(r, size, digest)
 	defer release()
 	if err != nil {
-		return Info{}, err
+		return "", err
 	}
 
 	found, err := s.Stat(ctx, digest)
@@ -46,20 +45,20 @@ func (s *Store) Put(ctx context.Context, r io.Reader, size int64, digest string)
 		if v, ok := body.(*verifier); ok {
 			_, err = io.Copy(io.Discard, v)
 		}
-		return found, err
+		return digest, err
 	}
 	if err != nil && !fault.Is(err, fault.NotFound) {
-		return Info{}, err
+		return "", err
 	}
 	// The signature covers the digest, so the server verifies it a second time.
 	err = s.put(ctx, key(digest), body, size, digest)
 	if v, ok := body.(*verifier); ok && v.err != nil && !errors.Is(v.err, io.EOF) {
-		return Info{}, v.err
+		return "", v.err
 	}
 	if err != nil {
-		return Info{}, err
+		return "", err
 	}
-	return Info{SHA256: digest, Size: size, ModTime: time.Now().UTC().Truncate(time.Second)}, nil
+	return digest, nil
 }
 
 func (s *Store) put(ctx context.Context, key string, body io.Reader, size int64, digest string) error {

@@ -8,7 +8,6 @@ import (
 	"io"
 	"time"
 
-	"github.com/flota/flota/pkg/blob"
 	"github.com/flota/flota/pkg/deviceproto"
 )
 
@@ -42,8 +41,11 @@ type Catalog interface {
 	OfAttempt(ctx context.Context, build string, attempt uint32) (outputs int, bytes int64, err error)
 }
 
-// Blobs keeps the bytes. It is implemented by blob.Store.
+// Blobs keeps the bytes by their SHA-256, in lower-case hex. It is implemented by blob.Store.
 type Blobs interface {
-	Put(ctx context.Context, r io.Reader, size int64, sha256 string) (blob.Info, error)
-	Get(ctx context.Context, sha256 string, offset, length int64) (io.ReadCloser, blob.Info, error)
+	// Put stores size bytes of r; it returns fault.Invalid where they are not what was announced.
+	Put(ctx context.Context, r io.Reader, size int64, sha256 string) (digest string, err error)
+	// Get opens length bytes from offset on, -1 for all that follow; size is that of the whole blob.
+	// It returns fault.NotFound.
+	Get(ctx context.Context, sha256 string, offset, length int64) (body io.ReadCloser, size int64, err error)
 }

@@ -12,7 +12,6 @@ import (
 	"sync/atomic"
 	"testing"
 
-	"github.com/flota/flota/pkg/blob"
 	"github.com/flota/flota/pkg/docstore"
 	"github.com/flota/flota/pkg/docstore/sqlite"
 	"github.com/flota/flota/pkg/fault"
@@ -60,46 +59,46 @@ func (b *Blobs) Has(digest string) bool {
 }
 
 // Put implements artifact.Blobs.
-func (b *Blobs) Put(_ context.Context, r io.Reader, size int64, digest string) (blob.Info, error) {
+func (b *Blobs) Put(_ context.Context, r io.Reader, size int64, digest string) (string, error) {
 	if b.Down.Load() {
-		return blob.Info{}, errDown
+		return "", errDown
 	}
 	content, err := io.ReadAll(r)
 	if err != nil {
-		return blob.Info{}, err
+		return "", err
 	}
 	if int64(len(content)) != size {
-		return blob.Info{}, fault.Field("size", "another size than announced")
+		return "", fault.Field("size", "another size than announced")
 	}
 	sum := sha256.Sum256(content)
 	if hex.EncodeToString(sum[:]) != digest {
-		return blob.Info{}, fault.Field("sha256", "the content has another digest")
+		return "", fault.Field("sha256", "the content has another digest")
 	}
 	b.Set(digest, content)
-	return blob.Info{SHA256: digest, Size: size}, nil
+	return digest, nil
 }
 
 // Get implements artifact.Blobs.
-func (b *Blobs) Get(_ context.Context, digest string, offset, length int64) (io.ReadCloser, blob.Info, error) {
+func (b *Blobs) Get(_ context.Context, digest string, offset, length int64) (io.ReadCloser, int64, error) {
 	b.Gets.Add(1)
 	if b.Wait != nil {
 		<-b.Wait
 	}
 	if b.Down.Load() {
-		return nil, blob.Info{}, errDown
+		return nil, 0, errDown
 	}
 	b.mu.Lock()
 	content, ok := b.data[digest]
 	b.mu.Unlock()
 	if !ok {
-		return nil, blob.Info{}, fault.New(fault.NotFound, "no such object")
+		return nil, 0, fault.New(fault.NotFound, "no such object")
 	}
-	info := blob.Info{SHA256: digest, Size: int64(len(content))}
-	rest := content[min(offset, info.Size):]
+	size := int64(len(content))
+	rest := content[min(offset, size):]
 	if length >= 0 {
 		rest = rest[:min(length, int64(len(rest)))]
 	}
-	return io.NopCloser(bytes.NewReader(rest)), info, nil
+	return io.NopCloser(bytes.NewReader(rest)), size, nil
 }
 
 // DB opens an empty database for one test.

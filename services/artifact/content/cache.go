@@ -110,13 +110,13 @@ func (c *Cache) fetch(ctx context.Context, sha256 string, size int64) ([]byte, e
 	case <-ctx.Done():
 		return nil, fault.Wrap(ctx.Err(), fault.Unavailable, "the object store is busy")
 	}
-	body, info, err := c.blobs.Get(ctx, sha256, 0, -1)
+	body, stored, err := c.blobs.Get(ctx, sha256, 0, -1)
 	if err != nil {
 		return nil, err
 	}
 	defer body.Close()
-	if info.Size != size {
-		return nil, fault.New(fault.Internal, "blob %s has %d bytes, not %d", sha256, info.Size, size)
+	if stored != size {
+		return nil, fault.New(fault.Internal, "blob %s has %d bytes, not %d", sha256, stored, size)
 	}
 	data := make([]byte, size)
 	if _, err := io.ReadFull(body, data); err != nil {

@@ -9,15 +9,14 @@ import (
 	"fmt"
 	"io"
 
-	"github.com/flota/flota/pkg/blob"
 	"github.com/flota/flota/pkg/fault"
 	"github.com/flota/flota/services/editor"
 )
 
 // Blobs is what is asked of the object store: a *blob.Store.
 type Blobs interface {
-	Put(ctx context.Context, r io.Reader, size int64, digest string) (blob.Info, error)
-	Get(ctx context.Context, digest string, offset, length int64) (io.ReadCloser, blob.Info, error)
+	Put(ctx context.Context, r io.Reader, size int64, digest string) (string, error)
+	Get(ctx context.Context, digest string, offset, length int64) (body io.ReadCloser, size int64, err error)
 }
 
 // Contents implements editor.Contents.
@@ -53,15 +52,15 @@ func (c *Contents) Get(ctx context.Context, digest string) ([]byte, error) {
 	if content, ok := c.recent.get(digest); ok {
 		return content, nil
 	}
-	body, info, err := c.blobs.Get(ctx, digest, 0, -1)
+	body, size, err := c.blobs.Get(ctx, digest, 0, -1)
 	if err != nil {
 		return nil, err
 	}
 	defer body.Close()
-	if info.Size > c.max {
-		return nil, fault.New(fault.Internal, "%s has %d bytes, more than were ever put", digest, info.Size)
+	if size > c.max {
+		return nil, fault.New(fault.Internal, "%s has %d bytes, more than were ever put", digest, size)
 	}
-	content, err := io.ReadAll(io.LimitReader(body, info.Size+1)) // one more, for the end is where it is verified
+	content, err := io.ReadAll(io.LimitReader(body, size+1)) // one more, for the end is where it is verified
 	if err != nil {
 		return nil, fmt.Errorf("content %s: %w", digest, err)
 	}

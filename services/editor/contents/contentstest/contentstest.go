@@ -7,7 +7,6 @@ import (
 	"io"
 	"sync"
 
-	"github.com/flota/flota/pkg/blob"
 	"github.com/flota/flota/pkg/fault"
 	"github.com/flota/flota/services/editor"
 )
@@ -20,13 +19,13 @@ type Blobs struct {
 }
 
 // Put implements contents.Blobs.
-func (b *Blobs) Put(_ context.Context, r io.Reader, size int64, digest string) (blob.Info, error) {
+func (b *Blobs) Put(_ context.Context, r io.Reader, size int64, digest string) (string, error) {
 	data, err := io.ReadAll(r)
 	if err != nil {
-		return blob.Info{}, err
+		return "", err
 	}
 	if int64(len(data)) != size || digest != "" && digest != editor.Digest(data) {
-		return blob.Info{}, fault.Field("sha256", "not what was announced")
+		return "", fault.Field("sha256", "not what was announced")
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -35,19 +34,19 @@ func (b *Blobs) Put(_ context.Context, r io.Reader, size int64, digest string) (
 	}
 	digest = editor.Digest(data)
 	b.objects[digest] = data
-	return blob.Info{SHA256: digest, Size: size}, nil
+	return digest, nil
 }
 
 // Get implements contents.Blobs for whole objects.
-func (b *Blobs) Get(_ context.Context, digest string, _, _ int64) (io.ReadCloser, blob.Info, error) {
+func (b *Blobs) Get(_ context.Context, digest string, _, _ int64) (io.ReadCloser, int64, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.reads++
 	data, ok := b.objects[digest]
 	if !ok {
-		return nil, blob.Info{}, fault.New(fault.NotFound, "no such object")
+		return nil, 0, fault.New(fault.NotFound, "no such object")
 	}
-	return io.NopCloser(bytes.NewReader(data)), blob.Info{SHA256: digest, Size: int64(len(data))}, nil
+	return io.NopCloser(bytes.NewReader(data)), int64(len(data)), nil
 }
 
 // Reads is how often Get was called.
