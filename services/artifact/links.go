@@ -17,11 +17,9 @@ import (
 	"github.com/flota/flota/pkg/link"
 )
 
-// How long a download link lives: what is asked for, within bounds.
-const (
-	defaultLife = time.Hour
-	maxLife     = 7 * 24 * time.Hour
-)
+// maxLife is how long a download link lives where less is not asked for: whoever has
+// it may use it, so it is short.
+const maxLife = time.Hour
 
 // Links makes and opens signed links.
 type Links struct {
@@ -44,7 +42,9 @@ type Grant struct {
 func (g Grant) String() string { return fmt.Sprintf("%s/%s/%d", g.Workspace, g.Build, g.Attempt) }
 
 // Download returns a path below the public origin for a blob that the workspace
-// has. The link holds for this file name only. Errors: Invalid, NotFound.
+// has, good for anybody who has it, for at most an hour; life 0 is that hour. It is
+// made for no person: its audience is the file name, so that nobody can make it save
+// what it opens under another one. Errors: Invalid, NotFound.
 func (l *Links) Download(ctx context.Context, workspace, sha256, name string, life time.Duration) (path string, expires time.Time, err error) {
 	if !validName(name) {
 		return "", time.Time{}, fault.Field("name", "must be a file name of 1 to 128 bytes")
@@ -55,14 +55,14 @@ func (l *Links) Download(ctx context.Context, workspace, sha256, name string, li
 	if _, err := l.Catalog.Get(ctx, workspace, sha256); err != nil {
 		return "", time.Time{}, err
 	}
-	if life <= 0 {
-		life = defaultLife
+	if life <= 0 || life > maxLife {
+		life = maxLife
 	}
 	subject, err := hex.DecodeString(sha256)
 	if err != nil {
 		return "", time.Time{}, err
 	}
-	expires = l.Now().Add(min(life, maxLife)).Truncate(time.Second)
+	expires = l.Now().Add(life).Truncate(time.Second)
 	token := l.Ring.Sign(link.Link{Kind: link.Download, Subject: subject, Audience: name, Expires: expires})
 	return "/dl/" + token + "/" + url.PathEscape(name), expires, nil
 }
@@ -78,7 +78,8 @@ func (l *Links) OpenDownload(token, name string) (sha256 string, err error) {
 }
 
 // Upload returns an absolute URL, to which "/<sha256>" is added, that is good until
-// the deadline. Errors: Invalid.
+// the deadline. Its subject is the attempt, for whose worker it is; workers have no
+// credential that an audience could be compared with. Errors: Invalid.
 func (l *Links) Upload(g Grant) (string, time.Time, error) {
 	switch {
 	case !isWord(g.Workspace):
@@ -111,7 +112,9 @@ func (l *Links) OpenUpload(token string) (Grant, error) {
 	return Grant{Workspace: words[0], Build: words[1], Attempt: uint32(attempt), Expires: open.Expires}, nil
 }
 
-// Image returns the token of an image link: for one device and deployment.
+// Image returns the token of an image link: for one device and deployment. Its subject
+// names the device, which is looked up there and is the only one whose credential may
+// come along.
 func (l *Links) Image(d *Device, deployment int64) string {
 	return l.Ring.Sign(link.Link{
 		Kind: link.Image, Subject: imageSubject(d.ID, deployment), Expires: l.Now().Add(deviceproto.LinkLife),

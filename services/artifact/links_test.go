@@ -66,6 +66,11 @@ func TestDownloadLinks(t *testing.T) {
 	if _, err := links.OpenDownload(words[2], "invoice.exe"); !fault.Is(err, fault.Forbidden) {
 		t.Errorf("under another name: %v", err)
 	}
+	for asked, want := range map[time.Duration]time.Duration{0: time.Hour, -time.Second: time.Hour, time.Hour: time.Hour, 24 * time.Hour: time.Hour} {
+		if _, expires, err := links.Download(t.Context(), "w1", digest("firmware"), name, asked); err != nil || !expires.Equal(c.now.Add(want)) {
+			t.Errorf("for %v: until %v, %v", asked, expires, err)
+		}
+	}
 	c.now = c.now.Add(time.Minute)
 	if _, err := links.OpenDownload(words[2], name); !fault.Is(err, fault.Expired) {
 		t.Errorf("a minute later: %v", err)

@@ -43,6 +43,8 @@ func (a API) Download(c echo.Context, token, name string) error {
 	if err != nil {
 		return err
 	}
+	// No cache may open it to others, or to anybody after it expired.
+	c.Response().Header().Set("Cache-Control", "private, no-cache")
 	c.Response().Header().Set("Content-Disposition", mime.FormatMediaType("attachment", map[string]string{"filename": name}))
 	return a.Content.Serve(c.Response(), c.Request(), facts)
 }

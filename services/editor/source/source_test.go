@@ -109,11 +109,18 @@ func TestRefused(t *testing.T) {
 	s, st, now := setUp(t, files)
 	good := s.URL(id, 2, now.Add(time.Minute))
 	tampered := good[:len(good)-4] + "AAAA"
+	signed := func(key byte, l link.Link) string {
+		l.Subject, l.Expires = []byte(id+".2"), now.Add(time.Minute)
+		return source.Prefix + link.NewRing(bytes.Repeat([]byte{key}, 32), func() time.Time { return *now }).Sign(l)
+	}
 	for name, test := range map[string]struct {
 		url    string
 		before func()
 	}{
 		"tampered":          {tampered, nil},
+		"another service's": {signed(2, link.Link{Kind: link.Source, Audience: "compiler"}), nil},
+		"another kind":      {signed(1, link.Link{Kind: link.Upload, Audience: "compiler"}), nil},
+		"another audience":  {signed(1, link.Link{Kind: link.Source, Audience: "somebody"}), nil},
 		"no token":          {"/src/", nil},
 		"nonsense":          {"/src/nonsense", nil},
 		"earlier attempt":   {s.URL(id, 1, now.Add(time.Minute)), nil},
@@ -129,12 +136,18 @@ func TestRefused(t *testing.T) {
 				test.before()
 			}
 			answer := get(s, test.url)
-			if answer.Code != http.StatusForbidden || answer.Header().Get("Content-Type") != "application/problem+json" {
+			code := `"code":"forbidden"`
+			if name == "expired" {
+				code = `"code":"expired"`
+			}
+			if answer.Code != http.StatusForbidden || answer.Header().Get("Content-Type") != "application/problem+json" || !strings.Contains(answer.Body.String(), code) {
 				t.Errorf("%d %s", answer.Code, answer.Body)
 			}
 		})
 	}
-	if answer := get(s, good); answer.Code != http.StatusOK {
-		t.Errorf("the good one: %d", answer.Code)
+	for name, url := range map[string]string{"the good one": good, "signed here": signed(1, link.Link{Kind: link.Source, Audience: "compiler"})} {
+		if answer := get(s, url); answer.Code != http.StatusOK {
+			t.Errorf("%s: %d", name, answer.Code)
+		}
 	}
 }
