@@ -257,7 +257,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** A signed link to one output, valid for 15 minutes. */
+        /** A signed link to one output, valid for 15 minutes, for whoever has it. */
         post: operations["createOutputLink"];
         delete?: never;
         options?: never;
