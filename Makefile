@@ -18,10 +18,11 @@ test: setup web ## every test that a change must pass (also installs what is mis
 lint: setup-lint web ## go vet, golangci-lint, buf, svelte-check, flake8, clang-format
 	@deploy/setup/lint.sh
 
-gen: ## generated code and pictures: protobuf, OpenAPI, vectors, flow diagram
+gen: $(WEB)/node_modules/.installed ## generated code and pictures: protobuf, OpenAPI, vectors, flow diagram
 	@deploy/setup/gen.sh
 
 up: ## the separate services with Docker Compose
+	@deploy/docker/init.sh
 	docker compose up --build --scale compiler=$(or $(COMPILERS),2)
 
 bench: build ## measure; writes deploy/bench/RESULTS.md and results.json
@@ -48,6 +49,9 @@ setup-lint: setup
 	@deploy/setup/setup.sh lint
 
 web: $(WEB)/dist/.built ## build the web editor
+
+$(WEB)/node_modules/.installed: $(WEB)/package-lock.json
+	@deploy/setup/web.sh packages
 
 $(WEB)/dist/.built: $(shell find $(WEB)/src $(WEB)/public $(WEB)/scripts $(WEB)/index.html $(WEB)/package-lock.json $(WEB)/vite.config.ts 2>/dev/null)
 	@deploy/setup/web.sh

@@ -40,13 +40,13 @@ deploy/toolchain/layout.sh "$arduino_cli" >/dev/null
 
 for extra in "$@"; do
   case $extra in
-    test) install_packages chromium openssl make doctest-dev nlohmann-json3-dev libbearssl-dev zlib1g-dev ;;
+    test) install_packages chromium openssl make procps doctest-dev nlohmann-json3-dev libbearssl-dev zlib1g-dev ;;
     slow) install_packages clang libclang-rt-dev ;;
     lint)
       install_packages clang-format flake8
       for tool in golangci-lint buf; do deploy/tools/build.sh "$tool" >/dev/null; done
       ;;
-    bench) install_packages nginx-light ;;
+    bench) install_packages nginx-light wrk procps ;;
     *) fail "setup.sh knows test, slow, lint and bench, not $extra" ;;
   esac
 done
