@@ -34,7 +34,7 @@ func TestComposeFile(t *testing.T) {
 		t.Run(string(s), func(t *testing.T) {
 			service, there := project.Services[string(s)]
 			require.True(t, there)
-			requireConfined(t, service)
+			require.Equal(t, serviceUser, service.User)
 			requireKnownSettings(t, service, settingsOf(t, string(s)))
 			requireOwnSecrets(t, service)
 			require.Contains(t, service.DependsOn, "nats")
@@ -96,10 +96,31 @@ func TestComposeFile(t *testing.T) {
 			}
 		}
 	})
-	t.Run("health checks", func(t *testing.T) {
+	t.Run("confined", func(t *testing.T) {
+		capabilities := map[string][]string{"gateway": {"NET_BIND_SERVICE"}, volumeOwners: {"CHOWN", "DAC_READ_SEARCH"}}
 		for name, service := range project.Services {
-			if name == "minio-users" { // ends when it is done
-				require.Equal(t, "service_completed_successfully", project.Services["editor"].DependsOn[name].Condition)
+			requireConfined(t, service, capabilities[name])
+		}
+		require.Equal(t, "none", project.Services[volumeOwners].NetworkMode, "the one that is root reaches nobody")
+	})
+	t.Run("each volume belongs to the user that works on it", func(t *testing.T) { requireOwnVolumes(t, project) })
+	t.Run("a public name", func(t *testing.T) {
+		gateway := project.Services["gateway"]
+		require.Equal(t, map[uint32]string{8080: ":8080", 8081: ":8081", 8443: "127.0.0.1:"}, published(gateway))
+		env := publicName(t)
+		named := loadCompose(t, dir, env...)
+		gateway = named.Services["gateway"]
+		require.Equal(t, map[uint32]string{8080: ":80", 8081: ":8081", 8443: ":443"}, published(gateway))
+		require.Equal(t, "flota.example.org", *gateway.Environment["FLOTA_SITE"])
+		require.Equal(t, "https://flota.example.org", *named.Services["auth"].Environment["FLOTA_PUBLIC_URL"], "so that cookies are secure")
+		require.Equal(t, "https://flota.example.org", *named.Services["editor"].Environment["FLOTA_DEVICE_URL"])
+	})
+	t.Run("health checks", func(t *testing.T) {
+		once := onlyOnce(project)
+		require.ElementsMatch(t, []string{"minio-users", volumeOwners}, slices.Collect(maps.Keys(once)))
+		for name, service := range project.Services {
+			if once[name] { // ends when it is done
+				require.Empty(t, service.Restart, name)
 				continue
 			}
 			require.NotNil(t, service.HealthCheck, name)
@@ -109,8 +130,12 @@ func TestComposeFile(t *testing.T) {
 	t.Run("those that run strangers' programs may make namespaces, nobody else", func(t *testing.T) {
 		for name, service := range project.Services {
 			require.False(t, service.Privileged, name)
-			hasProfile := slices.ContainsFunc(service.SecurityOpt, func(o string) bool { return strings.HasPrefix(o, "seccomp") })
-			require.Equal(t, name == "compiler" || name == "boards", hasProfile, name)
+			options := []string{"no-new-privileges:true"}
+			if name == "compiler" || name == "boards" {
+				// Docker's AppArmor profile denies every mount, its seccomp profile namespaces.
+				options = append(options, "seccomp:deploy/docker/seccomp-compiler.json", "apparmor:unconfined")
+			}
+			require.ElementsMatch(t, options, service.SecurityOpt, name)
 		}
 		requireProfile(t, filepath.Join(dir, "deploy", "docker", "seccomp-compiler.json"))
 	})
@@ -181,22 +206,94 @@ func runInit(t *testing.T, script string) {
 	require.NoError(t, err, "%s", out)
 }
 
-func loadCompose(t *testing.T, dir string) *types.Project {
+// loadCompose reads the file as it is with these settings.
+func loadCompose(t *testing.T, dir string, env ...string) *types.Project {
 	t.Helper()
-	options, err := cli.NewProjectOptions([]string{filepath.Join(dir, "docker-compose.yml")}, cli.WithWorkingDirectory(dir))
+	options, err := cli.NewProjectOptions([]string{filepath.Join(dir, "docker-compose.yml")}, cli.WithWorkingDirectory(dir), cli.WithEnv(env))
 	require.NoError(t, err)
 	project, err := options.LoadProject(context.WithoutCancel(t.Context()))
 	require.NoError(t, err)
 	return project
 }
 
-func requireConfined(t *testing.T, s types.ServiceConfig) {
+const (
+	serviceUser  = "10001:10001"
+	volumeOwners = "volume-owners"
+)
+
+// requireConfined: nobody is root, but for the one that changes owners.
+func requireConfined(t *testing.T, s types.ServiceConfig, capabilities []string) {
 	t.Helper()
-	require.Equal(t, "10001:10001", s.User)
-	require.True(t, s.ReadOnly)
-	require.Equal(t, []string{"ALL"}, s.CapDrop)
-	require.Empty(t, s.CapAdd)
-	require.Contains(t, s.SecurityOpt, "no-new-privileges:true")
+	if s.Name == volumeOwners {
+		require.Equal(t, "0:0", s.User)
+	} else {
+		require.Regexp(t, `^[1-9]\d*:[1-9]\d*$`, s.User, s.Name)
+	}
+	require.True(t, s.ReadOnly, s.Name)
+	require.Equal(t, []string{"ALL"}, s.CapDrop, s.Name)
+	require.ElementsMatch(t, capabilities, s.CapAdd, s.Name)
+	require.Contains(t, s.SecurityOpt, "no-new-privileges:true", s.Name)
+}
+
+// requireOwnVolumes: our images have their folder with its owner, which a new
+// volume takes over; the others' volumes are given to them by volume-owners, and
+// must not take the image's owner after that.
+func requireOwnVolumes(t *testing.T, project *types.Project) {
+	t.Helper()
+	script := strings.Join(project.Services[volumeOwners].Command, "\n")
+	at := map[string]string{}
+	for _, v := range project.Services[volumeOwners].Volumes {
+		at[v.Source] = strings.TrimPrefix(v.Target, "/volumes/")
+	}
+	for name, service := range project.Services {
+		for _, v := range service.Volumes {
+			if v.Type != types.VolumeTypeVolume || service.Build != nil || name == volumeOwners {
+				continue
+			}
+			uid, _, _ := strings.Cut(service.User, ":")
+			require.Regexp(t, `(?m)^find .*\b`+at[v.Source]+`\b.* ! -user `+uid+` -exec chown -h `+service.User+` `, script, name)
+			require.True(t, v.Volume != nil && v.Volume.NoCopy, name)
+			require.Equal(t, types.ServiceConditionCompletedSuccessfully, service.DependsOn[volumeOwners].Condition, name)
+			delete(at, v.Source)
+		}
+	}
+	require.Empty(t, at, "volumes of nobody")
+}
+
+// onlyOnce are the services that end when they are done: others wait for that.
+func onlyOnce(project *types.Project) map[string]bool {
+	names := map[string]bool{}
+	for _, service := range project.Services {
+		for name, d := range service.DependsOn {
+			if d.Condition == types.ServiceConditionCompletedSuccessfully {
+				names[name] = true
+			}
+		}
+	}
+	return names
+}
+
+// published are the host's addresses by the container's port.
+func published(s types.ServiceConfig) map[uint32]string {
+	ports := map[uint32]string{}
+	for _, p := range s.Ports {
+		ports[p.Target] = p.HostIP + ":" + p.Published
+	}
+	return ports
+}
+
+// publicName are the lines that deploy/README.md gives an operator for one.
+func publicName(t *testing.T) []string {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(solotest.Root(), "deploy", "README.md"))
+	require.NoError(t, err)
+	lines := regexp.MustCompile(`(?m)^    (FLOTA_[A-Z_]+=\S+)`).FindAllStringSubmatch(string(text), -1)
+	require.NotEmpty(t, lines)
+	env := make([]string, len(lines))
+	for i, line := range lines {
+		env[i] = line[1]
+	}
+	return env
 }
 
 // requireKnownSettings: a service refuses to start with a setting that it does not know.
