@@ -16,6 +16,18 @@ const (
 	Stderr Source = "stderr"
 )
 
+// What a log holds. The editor keeps as much of an attempt, and the stream of lines has room for many such.
+const (
+	// MaxLog is the sum of LogCost over its lines.
+	MaxLog = 4 << 20
+	// MaxLine is how long a line is at most, in bytes; of a longer one the beginning is shown.
+	MaxLine = 32 << 10
+)
+
+// LogCost is what a line takes of MaxLog: its text, and what travels with every line, so that a flood of
+// empty ones is bounded, too.
+func LogCost(text string) int { return min(len(text), MaxLine) + 32 }
+
 // Log receives what happens while it happens. Calls come from one goroutine at
 // a time and must not block for long: the job waits for them.
 type Log interface {

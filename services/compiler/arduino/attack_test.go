@@ -205,8 +205,8 @@ func TestBombs(t *testing.T) {
 		fmt.Fprintf(&macro, "#define M%d M%d,M%d,M%d,M%d,M%d,M%d,M%d,M%d,M%d,M%d\n", i+1, i, i, i, i, i, i, i, i, i, i)
 	}
 	macro.WriteString("int x; int y[] = { M12 };\n")
-	limits := e.cfg.Limits
-	limits.Wall, limits.CPU, limits.Memory = 8*time.Second, 2*time.Second, 256<<20
+	tight := setup(t)
+	tight.cfg.Limits.Wall, tight.cfg.Limits.CPU, tight.cfg.Limits.Memory = 8*time.Second, 2*time.Second, 256<<20
 	t.Run("a good one", func(t *testing.T) {
 		t.Parallel()
 		build(t, e, "arduino:avr:uno", compiler.Succeeded, "a.ino", blink)
@@ -228,7 +228,7 @@ func TestBombs(t *testing.T) {
 			t.Parallel()
 			log := &record{}
 			start := time.Now()
-			r, err := e.Execute(t.Context(), compiler.Job{FQBN: c.fqbn, Files: project(c.files...), Limits: limits}, log)
+			r, err := tight.Execute(t.Context(), compiler.Job{FQBN: c.fqbn, Files: project(c.files...)}, log)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -242,9 +242,9 @@ func TestBombs(t *testing.T) {
 			}
 			said := 0
 			for _, l := range log.lines {
-				said += len(l)
+				said += compiler.LogCost(l)
 			}
-			if said > maxTranscript*3/2 || len(r.Diagnostics) > maxDiagnostics || len(r.Message) > 2*maxMessage {
+			if said > compiler.MaxLog || len(r.Diagnostics) > maxDiagnostics || len(r.Message) > 2*maxMessage {
 				t.Errorf("the log has %d bytes, the result %d diagnostics and a message of %d bytes", said, len(r.Diagnostics), len(r.Message))
 			}
 			t.Logf("%s after %s: %.100s", r.Outcome, took.Round(time.Millisecond), r.Message)

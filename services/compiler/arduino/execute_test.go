@@ -18,6 +18,7 @@ import (
 
 	"github.com/flota/flota/pkg/fault"
 	"github.com/flota/flota/services/compiler"
+	"github.com/flota/flota/services/compiler/intake"
 )
 
 func TestBlinkOnAVR(t *testing.T) {
@@ -183,8 +184,8 @@ void loop() {}`,
 	}
 }
 
-// What takes longer than a second is shown while it happens.
-func TestLiveLog(t *testing.T) {
+// Each compiled file has its own name in the log, those of libraries, too.
+func TestCompiledFiles(t *testing.T) {
 	t.Parallel()
 	e := setup(t)
 	r, log := build(t, e, "fixture:esp32like:board", compiler.Succeeded, "slow.ino", "#include <Arduino.h>\n#include <BigLib.h>\nvoid setup() { big_one(); big_two(); big_three(); }\nvoid loop() {}\n")
@@ -196,22 +197,83 @@ func TestLiveLog(t *testing.T) {
 			t.Errorf("%q is missing:\n%s", want, log)
 		}
 	}
-	if first, last := strings.Index(log.String(), "compiled"), strings.Index(log.String(), "Program:"); first > last {
-		t.Error("not live:", log)
+}
+
+// oneFile lets the first file be compiled, and has every other compiler wait for ever.
+const oneFile = `
+import os, sys
+if "cc1plus" in sys.argv[1] and not {"-E", "-M"} & set(sys.argv):
+    try:
+        os.close(os.open("/job/first", os.O_CREAT | os.O_EXCL))
+    except FileExistsError:
+        os.mkfifo("/tmp/%d" % os.getpid())
+        open("/tmp/%d" % os.getpid())
+os.execvp(sys.argv[1], sys.argv[1:])
+`
+
+// What takes longer than a second is shown while it happens: a file's name comes although the build never ends.
+func TestLiveLog(t *testing.T) {
+	t.Parallel()
+	e := setup(t)
+	sketch := intake.Sketch{Main: "a.ino", Files: project("sketch.ino", blink, "b.cpp", "int b;", "build_opt.h", wrapper, "evil.py", oneFile)}
+	told := errors.New("a compiled file was told")
+	ctx, stop := context.WithCancelCause(t.Context())
+	defer stop(nil)
+	log := &watched{line: func(text string) {
+		if strings.HasPrefix(text, "compiled ") {
+			stop(told)
+		}
+	}}
+	limits := e.cfg.Limits
+	limits.Wall = 2 * time.Minute
+	r, err := e.compile(ctx, sketch, task{fqbn: "fixture:esp32like:board", limits: limits}, log)
+	if !errors.Is(err, told) {
+		t.Errorf("%+v, %v\n%s", r, err, log)
 	}
 }
 
+// The text of an error is in the log of a verbose build, however much the compilers say beside it.
 func TestVerbose(t *testing.T) {
 	t.Parallel()
 	e := setup(t)
-	log := &record{}
-	r, err := e.Execute(t.Context(), compiler.Job{FQBN: "arduino:avr:uno", Files: project("blink.ino", blink), Verbose: true}, log)
-	if err != nil || r.Outcome != compiler.Succeeded {
-		t.Fatal(err)
-	}
-	defer r.Discard()
-	if text := log.String(); !strings.Contains(text, "avr-g++") || strings.Contains(text, "/job/") {
-		t.Error(text)
+	line := strings.Repeat("a command ", 12)
+	for name, c := range map[string]struct {
+		verbose bool
+		lines   int // on the compilers' standard output
+		shown   bool
+	}{
+		"short":           {true, 10, true},
+		"1 MB":            {true, 8_000, true},
+		"2 MB":            {true, 16_000, true},
+		"6 MB, too much":  {true, 50_000, false},
+		"1 MB, not asked": {false, 8_000, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			log := &record{}
+			says := fmt.Sprintf("asm(\".print \\\"it begins\\\"\\n.rept %d\\n.print \\\"%s\\\"\\n.endr\\n.print \\\"it ends\\\"\\n.error \\\"this is wrong\\\"\");\n", c.lines, line)
+			r, err := e.Execute(t.Context(), compiler.Job{FQBN: "flota:virtual:esp32", Files: project("a.ino", says+blink), Verbose: c.verbose}, log)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer r.Discard()
+			text := log.String()
+			told := strings.Count(text, "stdout: "+line)
+			for what, right := range map[string]bool{
+				"outcome":         r.Outcome == compiler.Failed && strings.Contains(r.Message, "this is wrong"),
+				"error":           strings.Contains(text, "\nstderr: ") && strings.Contains(text, "Error: this is wrong"),
+				"commands":        strings.Contains(text, "stdout: /usr/bin/g++ ") == c.verbose,
+				"beginning":       strings.Contains(text, "stdout: it begins") == c.verbose,
+				"end":             strings.Contains(text, "stdout: it ends") == c.verbose,
+				"all of it":       (told == c.lines) == c.shown,
+				"what is cut":     strings.Contains(text, "bytes of what the compilers wrote to stdout are left out") == (c.verbose && !c.shown),
+				"the user's name": !strings.Contains(text, "/job/"),
+			} {
+				if !right {
+					t.Errorf("%s: %d of %d lines, %s %s\n%.3000s", what, told, c.lines, r.Outcome, r.Message, text)
+				}
+			}
+		})
 	}
 }
 

@@ -93,7 +93,7 @@ func (e *Executor) Execute(ctx context.Context, job compiler.Job, log compiler.L
 	log.Phase(compiler.Compile)
 	log.Line(compiler.Farm, fmt.Sprintf("Compiling %s for %s (%s)", sketch.Main, board.Name, fqbn))
 	fqbn, managed := e.manage(&sketch, board, fqbn, job.Unmanaged, log)
-	return e.compile(ctx, sketch, task{fqbn, managed, job.Verbose, job.Limits.Or(e.cfg.Limits)}, log)
+	return e.compile(ctx, sketch, task{fqbn, managed, job.Verbose, e.cfg.Limits}, log)
 }
 
 // task is how to compile a sketch.
@@ -127,7 +127,7 @@ func (e *Executor) compile(ctx context.Context, sketch intake.Sketch, t task, lo
 		flags = "-v"
 	}
 	names := names{sketch}
-	shown := map[string]bool{}
+	shown, room := map[string]bool{}, maxCompiled
 	var got collected
 	exit, err := e.box.Run(ctx, sandbox.Task{
 		Script: recipe,
@@ -142,8 +142,9 @@ func (e *Executor) compile(ctx context.Context, sketch intake.Sketch, t task, lo
 			return err
 		},
 		Note: func(object string) {
-			if name := names.object(object); !shown[name] && len(shown) < 10_000 {
+			if name := names.object(object); !shown[name] && room > 0 {
 				shown[name] = true
+				room -= compiler.LogCost("compiled " + name)
 				log.Line(compiler.Farm, "compiled "+name)
 			}
 		},
@@ -152,9 +153,9 @@ func (e *Executor) compile(ctx context.Context, sketch intake.Sketch, t task, lo
 	if err != nil {
 		return nil, err
 	}
-	text := transcript{log: log, names: names, left: maxTranscript}
-	text.write(compiler.Stdout, got.result.CompilerOut)
-	text.write(compiler.Stderr, got.result.CompilerErr)
+	text := transcript{log: log, names: names}
+	text.write(compiler.Stdout, got.result.CompilerOut, maxStdout)
+	text.write(compiler.Stderr, got.result.CompilerErr, maxStderr)
 	result.Diagnostics = parseDiagnostics(got.result.CompilerErr, names.place)
 	result.Memory = got.result.Build.memory()
 	result.Libraries = got.result.Build.libraries()

@@ -60,7 +60,22 @@ func (r *record) Line(s compiler.Source, text string) {
 	r.lines = append(r.lines, string(s)+": "+text)
 }
 
-func (r *record) String() string { return strings.Join(r.lines, "\n") }
+func (r *record) String() string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return strings.Join(r.lines, "\n")
+}
+
+// watched is a record that calls line with each line as it comes.
+type watched struct {
+	record
+	line func(text string)
+}
+
+func (w *watched) Line(s compiler.Source, text string) {
+	w.record.Line(s, text)
+	w.line(text)
+}
 
 // project makes a tree of files from "name", "text" pairs.
 func project(pairs ...string) []compiler.File {

@@ -2,6 +2,7 @@ package natsbus
 
 import (
 	"context"
+	"fmt"
 	"strconv"
 	"strings"
 	"sync"
@@ -19,22 +20,22 @@ import (
 const (
 	// A line that comes alone is sent at once; more that follow wait so long.
 	flushAfter = 50 * time.Millisecond
-	maxLine    = 8 << 10
-	maxChunk   = 64 << 10
-	// maxLog is how much of an attempt's log is sent, in bytes.
-	maxLog = 1 << 20
+	// maxChunk, with one more line, is less than a message of the stream may have.
+	maxChunk = 64 << 10
 )
 
 // Log implements worker.Farm. Lines are collected and sent by one goroutine, so
-// that the build never waits for the bus; what is beyond the limit is left out.
+// that the build never waits for the bus; what is beyond compiler.MaxLog is left
+// out, and the last line says how much.
 func (f *Farm) Log(ctx context.Context, a *worker.Attempt) (compiler.Log, func()) {
-	l := &attemptLog{farm: f, attempt: a, ctx: ctx, more: make(chan struct{}, 1), end: make(chan struct{}), left: maxLog}
+	l := &attemptLog{farm: f, attempt: a, ctx: ctx, more: make(chan struct{}, 1), end: make(chan struct{}), left: compiler.MaxLog}
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
 		l.send()
 	}()
 	return l, func() {
+		l.sayLeftOut()
 		close(l.end)
 		<-done
 	}
@@ -47,10 +48,11 @@ type attemptLog struct {
 	more    chan struct{}
 	end     chan struct{} // closed when nothing more comes
 
-	mu    sync.Mutex
-	lines []*compilerv1.LogLine
-	phase compiler.Phase // not sent yet
-	left  int
+	mu      sync.Mutex
+	lines   []*compilerv1.LogLine
+	phase   compiler.Phase // not sent yet
+	left    int            // as compiler.LogCost counts
+	leftOut int            // bytes of text and line ends
 }
 
 // Phase implements compiler.Log.
@@ -63,19 +65,30 @@ func (l *attemptLog) Phase(p compiler.Phase) {
 
 // Line implements compiler.Log.
 func (l *attemptLog) Line(source compiler.Source, text string) {
-	text = strings.ToValidUTF8(text[:min(len(text), maxLine)], "�")
+	text = strings.ToValidUTF8(text, "�")
+	cost, length := compiler.LogCost(text), len(text)
+	if length > compiler.MaxLine {
+		text = strings.ToValidUTF8(text[:compiler.MaxLine], "") + fmt.Sprintf("… (%d bytes more)", length-compiler.MaxLine)
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	switch {
-	case l.left <= 0:
+	if l.leftOut > 0 || l.left < cost {
+		l.leftOut += length + 1
 		return
-	case l.left < len(text):
-		source, text, l.left = compiler.Farm, "The log is too long; the rest is left out.", 0
-	default:
-		l.left -= len(text) + 1
 	}
+	l.left -= cost
 	l.lines = append(l.lines, &compilerv1.LogLine{Source: sources[source], Text: text})
 	l.wake()
+}
+
+// sayLeftOut adds the last line of a log that is too long. There is room: a line costs more than the editor counts.
+func (l *attemptLog) sayLeftOut() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.leftOut > 0 {
+		text := fmt.Sprintf("The log is longer than %d MiB: its last %d bytes are left out.", compiler.MaxLog>>20, l.leftOut)
+		l.lines = append(l.lines, &compilerv1.LogLine{Source: sources[compiler.Farm], Text: text})
+	}
 }
 
 func (l *attemptLog) wake() {
