@@ -3,8 +3,6 @@
 // interface of what does the work; arduino and micropython do it, in sandbox.
 package compiler
 
-import "github.com/flota/flota/pkg/sandbox"
-
 // Kind is the kind of a project.
 type Kind string
 
@@ -35,6 +33,4 @@ type Job struct {
 	Unmanaged bool
 	// Verbose asks for every command in the log.
 	Verbose bool
-	// Limits replace the executor's where they are not zero.
-	Limits sandbox.Limits
 }

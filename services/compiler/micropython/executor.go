@@ -85,7 +85,7 @@ func (e *Executor) Execute(ctx context.Context, job compiler.Job, log compiler.L
 	start := time.Now()
 	log.Phase(compiler.Compile)
 	log.Line(compiler.Farm, fmt.Sprintf("Checking %d files for %s (%s)", len(files), offered.Name, fqbn))
-	got, err := e.check(ctx, files, board.architecture, job.Limits.Or(e.cfg.Limits))
+	got, err := e.check(ctx, files, board.architecture, e.cfg.Limits)
 	if err != nil {
 		return nil, err
 	}

@@ -164,8 +164,9 @@ func TestSeveralErrors(t *testing.T) {
 // What the compiler chews on for ever is a result, and no reason to try again.
 func TestLimits(t *testing.T) {
 	e := setup(t)
+	e.cfg.Limits.CPU = time.Second
 	endless := project("main.py", strings.Repeat("(", 200_000))
-	r, err := e.Execute(t.Context(), compiler.Job{FQBN: pico, Files: endless, Limits: sandbox.Limits{CPU: time.Second}}, nolog{})
+	r, err := e.Execute(t.Context(), compiler.Job{FQBN: pico, Files: endless}, nolog{})
 	if err != nil || r.Outcome != compiler.Exceeded || !strings.Contains(r.Message, "limit") {
 		t.Errorf("%+v %v", r, err)
 	}
