@@ -23,7 +23,7 @@ import (
 type Config struct {
 	Data           string              `env:"DATA" envDefault:".flota/data" desc:"the data folder; the master key is in the file <folder>.key beside it"`
 	Listen         string              `env:"LISTEN" envDefault:"127.0.0.1:8080" desc:"where people reach it; port 0 takes a free one"`
-	DeviceListen   string              `env:"DEVICE_LISTEN" envDefault:"127.0.0.1:8081" desc:"where devices reach it, always plain HTTP; off = only at the other one"`
+	DeviceListen   string              `env:"DEVICE_LISTEN" desc:"where devices reach it, always plain HTTP; off = only at the other one (default: 127.0.0.1:8081, or a free port where LISTEN has port 0)"`
 	PublicURL      url.URL             `env:"PUBLIC_URL" desc:"where browsers find it (default: from the listener)"`
 	DeviceURL      url.URL             `env:"DEVICE_URL" desc:"where devices find it, as new devices are told (default: from their listener)"`
 	PlainHTTP      bool                `env:"PLAIN_HTTP" desc:"consent to logins over plain HTTP by others than this machine: passwords travel readable"`
@@ -53,6 +53,13 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	if c.Toolchain == "" {
 		c.Toolchain = filepath.Join(c.Cache, "toolchain")
+	}
+	if c.DeviceListen == "" {
+		c.DeviceListen = "127.0.0.1:8081"
+		// Who asks for any port runs more than one.
+		if host, port, err := net.SplitHostPort(c.Listen); err == nil && port == "0" {
+			c.DeviceListen = net.JoinHostPort(host, port)
+		}
 	}
 	if c.TLS.Dir == "" || c.TLS.Dir == "tls" {
 		c.TLS.Dir = filepath.Join(c.Data, "tls")

@@ -60,3 +60,20 @@ func TestDefaults(t *testing.T) {
 		t.Errorf("the master key is in %s", keyFile(cfg.Data))
 	}
 }
+
+func TestDeviceListen(t *testing.T) {
+	for _, test := range []struct{ listen, devices, want string }{
+		{"127.0.0.1:8080", "", "127.0.0.1:8081"},
+		{":8080", "", "127.0.0.1:8081"},
+		{"127.0.0.1:0", "", "127.0.0.1:0"},
+		{":0", "", ":0"},
+		{"[::1]:0", "", "[::1]:0"},
+		{"127.0.0.1:0", "127.0.0.1:8081", "127.0.0.1:8081"},
+		{"127.0.0.1:0", "off", "off"},
+	} {
+		cfg, err := Config{Data: t.TempDir(), Listen: test.listen, DeviceListen: test.devices}.withDefaults()
+		if err != nil || cfg.DeviceListen != test.want {
+			t.Errorf("%+v: %s %v", test, cfg.DeviceListen, err)
+		}
+	}
+}

@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -15,6 +16,7 @@ import (
 
 	"github.com/flota/flota/deploy/solo"
 	"github.com/flota/flota/deploy/solo/solotest"
+	"github.com/flota/flota/pkg/deviceproto"
 	"github.com/flota/flota/pkg/fault"
 	editorapi "github.com/flota/flota/services/editor/httpapi"
 )
@@ -153,4 +155,78 @@ func TestReadyIsOneLineOfJSON(t *testing.T) {
 	require.NoError(t, cmd.Process.Signal(os.Interrupt))
 	require.Error(t, decoder.Decode(&ready), "nothing else on standard output")
 	require.NoError(t, cmd.Wait())
+}
+
+// Two run beside each other with no more than these three settings.
+func TestTwoOnFreePorts(t *testing.T) {
+	home := t.TempDir()
+	cache := filepath.Join(home, ".cache", "flota") // where set-up puts the toolchain
+	require.NoError(t, os.MkdirAll(cache, 0o700))
+	require.NoError(t, os.Symlink(toolchain(t), filepath.Join(cache, "toolchain")))
+	doors := map[string]bool{}
+	for _, data := range []string{"one", "two"} {
+		ready, _ := startBare(t, solotest.ProcessOptions{Path: binary(t, "flota-solo"), Env: []string{
+			"HOME=" + home, "FLOTA_DATA=" + filepath.Join(home, data), "FLOTA_LISTEN=127.0.0.1:0", "FLOTA_SETUP_TOKEN=setup-" + data,
+		}})
+		require.Equal(t, ready.URL+"/?setup=setup-"+data, ready.SetupURL)
+		doors[ready.URL], doors[ready.DeviceURL] = true, true
+	}
+	require.Len(t, doors, 4)
+	for url := range doors { // all of them at once
+		answer, err := http.Get(url + deviceproto.PathUpdate)
+		require.NoError(t, err)
+		require.NoError(t, answer.Body.Close())
+		require.Equal(t, http.StatusUnauthorized, answer.StatusCode, url)
+	}
+}
+
+// Without bubblewrap nothing is compiled, unless the operator says so.
+func TestNoSandbox(t *testing.T) {
+	settings := []string{"FLOTA_DATA=" + filepath.Join(t.TempDir(), "data"), "FLOTA_LISTEN=127.0.0.1:0", "FLOTA_TOOLCHAIN=/toolchain"}
+	command := withoutBubblewrap(t)
+	cmd := exec.CommandContext(within(t, patience), command[0], command[1:]...)
+	cmd.Env = append([]string{"PATH=" + os.Getenv("PATH")}, settings...)
+	out, err := cmd.CombinedOutput()
+	var exit *exec.ExitError
+	require.ErrorAs(t, err, &exit)
+	require.Equal(t, 1, exit.ExitCode(), "%s", out)
+	require.Contains(t, string(out), "flota-solo: compiler: no working sandbox: ")
+	require.NotContains(t, string(out), `"url"`, "it was ready before")
+
+	_, log := startBare(t, solotest.ProcessOptions{Path: command[0], Args: command[1:], Env: append(settings, "FLOTA_UNSANDBOXED=true")})
+	require.Contains(t, log.String(), "NO SANDBOX")
+}
+
+// withoutBubblewrap is a command line that runs flota-solo where bubblewrap is not to be found, and all that
+// FLOTA_UNSANDBOXED asks for is. Bubblewrap makes that place.
+func withoutBubblewrap(t *testing.T) []string {
+	t.Helper()
+	solo := binary(t, "flota-solo")
+	return []string{
+		"/usr/bin/bwrap", "--die-with-parent", "--tmpfs", "/", "--ro-bind", "/usr", "/usr", "--dev-bind", "/dev/null", "/usr/bin/bwrap",
+		"--symlink", "usr/bin", "/bin", "--symlink", "usr/lib", "/lib", "--symlink", "usr/lib64", "/lib64", "--ro-bind", "/etc", "/etc",
+		"--dev-bind", "/proc", "/proc", "--dev", "/dev", "--bind", os.TempDir(), os.TempDir(), "--ro-bind", filepath.Dir(solo), filepath.Dir(solo),
+		"--ro-bind", toolchain(t), "/toolchain", "--tmpfs", "/job", "--", solo,
+	}
+}
+
+// startBare starts flota-solo with these settings alone, and waits until it is ready. It ends with the test.
+func startBare(t *testing.T, o solotest.ProcessOptions) (ready solo.Ready, log *solotest.Log) {
+	t.Helper()
+	o.Name, o.Dir, o.Log = "flota-solo", t.TempDir(), new(solotest.Log)
+	p, err := solotest.StartProcess(o)
+	require.NoError(t, err)
+	t.Cleanup(p.Kill)
+	line, err := p.Line(within(t, patience), func(line string) bool { return strings.HasPrefix(line, `{"url"`) })
+	require.NoError(t, err)
+	require.NoError(t, json.Unmarshal([]byte(line), &ready))
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), drainTime)
+		defer cancel()
+		require.NoError(t, syscall.Kill(ready.PID, syscall.SIGTERM)) // p may be what started it
+		code, err := p.Wait(ctx)
+		require.NoError(t, err)
+		require.Zero(t, code)
+	})
+	return ready, o.Log
 }
