@@ -16,6 +16,8 @@ type Sighting struct {
 	Deployment int64
 	// Looping devices fetched the same image too often; see Device.Fetch.
 	Looping bool
+	// Key is the ID of the key that it spoke with.
+	Key string
 }
 
 // Sightings gathers what is seen of devices between two batches: the newest of
@@ -28,7 +30,7 @@ func NewSightings(limit int) *Sightings { return &Sightings{make(chan *Device, l
 
 // Note notes that a device was seen.
 func (s *Sightings) Note(d *Device, seen Sighting) {
-	seen.Device, seen.Workspace, seen.Looping = d.ID, d.Workspace, d.Looping()
+	seen.Device, seen.Workspace, seen.Looping, seen.Key = d.ID, d.Workspace, d.Looping(), d.KeyID
 	d.sighting.Store(&seen)
 	if d.queued.Load() || !d.queued.CompareAndSwap(false, true) {
 		return

@@ -97,6 +97,8 @@ type LastSeen struct {
 	// Looping says that the device fetched the static link again and again
 	// without ever running what it got.
 	Looping bool `bson:"looping"`
+	// Key is the ID of the key that it spoke with: another board may be the device now.
+	Key string `bson:"key"`
 }
 
 // Release is what a build becomes when somebody wants it on a device.

@@ -127,7 +127,7 @@ func (f *Fleet) saw(ctx context.Context, now LastSeen, before *LastSeen) error {
 	news := true // the device is there (again), or something about it is new
 	if before != nil {
 		since := now.At.Sub(before.At)
-		same := before.Running == now.Running && before.Looping == now.Looping
+		same := before.Running == now.Running && before.Looping == now.Looping && before.Key == now.Key
 		if since <= 0 || same && since < seenPrecision {
 			return nil
 		}

@@ -131,6 +131,7 @@ func TestSaw(t *testing.T) {
 	k.enrol(device)
 	start := k.now
 	looping := func(l fleet.LastSeen) fleet.LastSeen { l.Looping = true; return l }
+	another := func(l fleet.LastSeen) fleet.LastSeen { l.Looping, l.Key = true, "k2"; return l }
 	for i, c := range []struct {
 		poll fleet.LastSeen
 		seen int  // seconds after the start that the store has afterwards
@@ -145,6 +146,7 @@ func TestSaw(t *testing.T) {
 		{poll(start.Add(165*time.Second), digest), 165, false},                // still there
 		{poll(start.Add(165*time.Second+fleet.OnlineFor), digest), 315, true}, // it was offline
 		{looping(poll(start.Add(316*time.Second), digest)), 316, true},
+		{another(poll(start.Add(317*time.Second), digest)), 317, true}, // with a new key
 	} {
 		told := len(k.audience.told)
 		if err := k.Saw(t.Context(), []fleet.LastSeen{c.poll}); err != nil {

@@ -396,7 +396,7 @@ func TestSightings(t *testing.T) {
 	k.device(vectors.DeviceID, vectors.ProductID, vectors.Key)
 	running := digest(image)
 	k.signed(vectors.Key, "GET", deviceproto.PathUpdate, map[string]string{deviceproto.HeaderRunning: running, "If-None-Match": `"7"`}, "")
-	want := artifact.Sighting{Device: vectors.DeviceID, Workspace: vectors.Workspace, At: k.now, Running: running, Address: "127.0.0.1", Deployment: 7}
+	want := artifact.Sighting{Device: vectors.DeviceID, Workspace: vectors.Workspace, At: k.now, Running: running, Address: "127.0.0.1", Deployment: 7, Key: deviceproto.KeyID(deviceproto.KeyHash(vectors.Key))}
 	if got := k.sightings.Take(10); len(got) != 1 || got[0] != want {
 		t.Errorf("%+v", got)
 	}

@@ -59,7 +59,7 @@ func tell(ctx context.Context, conn *bus.Conn, instance string, sightings *artif
 		for i, s := range batch {
 			m.Seen[i] = &artifactv1.Seen{
 				Device: s.Device, Workspace: s.Workspace, AtMs: s.At.UnixMilli(), Running: s.Running,
-				Address: s.Address, Deployment: s.Deployment, Looping: s.Looping,
+				Address: s.Address, Deployment: s.Deployment, Looping: s.Looping, Key: s.Key,
 			}
 		}
 		if err := bus.Publish(ctx, conn, flow.DevicesSeen, m, "", instance); err != nil {

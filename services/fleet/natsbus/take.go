@@ -90,7 +90,7 @@ func polls(batch *artifactv1.SeenBatch) []fleet.LastSeen {
 	for i, s := range batch.GetSeen() {
 		list[i] = fleet.LastSeen{
 			Meta: docstore.Meta{ID: s.GetDevice()}, At: time.UnixMilli(s.GetAtMs()).UTC(),
-			Running: s.GetRunning(), Address: s.GetAddress(), Looping: s.GetLooping(),
+			Running: s.GetRunning(), Address: s.GetAddress(), Looping: s.GetLooping(), Key: s.GetKey(),
 		}
 	}
 	return list

@@ -515,7 +515,9 @@ type Seen struct {
 	Deployment int64 `protobuf:"varint,6,opt,name=deployment,proto3" json:"deployment,omitempty"`
 	// The device asked for the static link three times without changing: it is
 	// not served again until something else is wanted.
-	Looping       bool `protobuf:"varint,7,opt,name=looping,proto3" json:"looping,omitempty"`
+	Looping bool `protobuf:"varint,7,opt,name=looping,proto3" json:"looping,omitempty"`
+	// The ID of the key that it spoke with.
+	Key           string `protobuf:"bytes,8,opt,name=key,proto3" json:"key,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -599,6 +601,13 @@ func (x *Seen) GetLooping() bool {
 	return false
 }
 
+func (x *Seen) GetKey() string {
+	if x != nil {
+		return x.Key
+	}
+	return ""
+}
+
 var File_flota_artifact_v1_artifact_proto protoreflect.FileDescriptor
 
 const file_flota_artifact_v1_artifact_proto_rawDesc = "" +
@@ -643,7 +652,7 @@ const file_flota_artifact_v1_artifact_proto_rawDesc = "" +
 	"\x05agent\x18\x0f \x01(\tR\x05agent\x12\x10\n" +
 	"\x03log\x18\x10 \x01(\tR\x03log\"8\n" +
 	"\tSeenBatch\x12+\n" +
-	"\x04seen\x18\x01 \x03(\v2\x17.flota.artifact.v1.SeenR\x04seen\"\xbf\x01\n" +
+	"\x04seen\x18\x01 \x03(\v2\x17.flota.artifact.v1.SeenR\x04seen\"\xd1\x01\n" +
 	"\x04Seen\x12\x16\n" +
 	"\x06device\x18\x01 \x01(\tR\x06device\x12\x1c\n" +
 	"\tworkspace\x18\x02 \x01(\tR\tworkspace\x12\x13\n" +
@@ -653,7 +662,8 @@ const file_flota_artifact_v1_artifact_proto_rawDesc = "" +
 	"\n" +
 	"deployment\x18\x06 \x01(\x03R\n" +
 	"deployment\x12\x18\n" +
-	"\alooping\x18\a \x01(\bR\aloopingB\xc8\x01\n" +
+	"\alooping\x18\a \x01(\bR\alooping\x12\x10\n" +
+	"\x03key\x18\b \x01(\tR\x03keyB\xc8\x01\n" +
 	"\x15com.flota.artifact.v1B\rArtifactProtoP\x01Z:github.com/flota/flota/pkg/pb/flota/artifact/v1;artifactv1\xa2\x02\x03FAX\xaa\x02\x11Flota.Artifact.V1\xca\x02\x11Flota\\Artifact\\V1\xe2\x02\x1dFlota\\Artifact\\V1\\GPBMetadata\xea\x02\x13Flota::Artifact::V1b\x06proto3"
 
 var (
