@@ -2,6 +2,7 @@ package arduino
 
 import (
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -45,7 +46,7 @@ func parseDiagnostics(text string, place func(string) (string, bool)) []compiler
 			d.Column, _ = strconv.Atoi(column)
 		}
 		// The library detection runs the preprocessor over what is compiled later.
-		if !seen[d] && len(found) < maxDiagnostics {
+		if !seen[d] {
 			seen[d] = true
 			found = append(found, d)
 		}
@@ -87,7 +88,28 @@ func parseDiagnostics(text string, place func(string) (string, bool)) []compiler
 			add("", "", "", compiler.Error, m[3])
 		}
 	}
-	return found
+	return first(found, maxDiagnostics)
+}
+
+// first returns n diagnostics of all in their order: every error goes before the
+// warnings, which may have been hundreds before it.
+func first(all []compiler.Diagnostic, n int) []compiler.Diagnostic {
+	errors := 0
+	for _, d := range all {
+		if d.Severity == compiler.Error {
+			errors++
+		}
+	}
+	errors = min(errors, n)
+	others := n - errors
+	return slices.DeleteFunc(all, func(d compiler.Diagnostic) bool {
+		room := &others
+		if d.Severity == compiler.Error {
+			room = &errors
+		}
+		*room--
+		return *room < 0
+	})
 }
 
 func severity(word string) compiler.Severity {

@@ -134,3 +134,39 @@ func shown(found []compiler.Diagnostic) string {
 	}
 	return strings.Join(lines, "\n")
 }
+
+// However much is warned of, no error is left out for it.
+func TestManyDiagnostics(t *testing.T) {
+	for name, c := range map[string]struct{ before, errors, after, first int }{
+		"warnings before an error": {before: 300, errors: 1, first: 1},
+		"too many errors":          {before: 5, errors: 300, after: 5, first: 6},
+		"warnings after":           {errors: 10, after: 300, first: 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var said strings.Builder
+			for i := range c.before + c.errors + c.after {
+				word := "warning"
+				if i >= c.before && i < c.before+c.errors {
+					word = "error"
+				}
+				fmt.Fprintf(&said, "/job/sketch/sketch.ino:%d:1: %s: no\n", i+1, word)
+			}
+			got := parseDiagnostics(said.String(), names{intake.Sketch{Main: "user.ino"}}.place)
+			if len(got) != maxDiagnostics || got[0].Line != c.first {
+				t.Fatalf("%d, from line %d", len(got), got[0].Line)
+			}
+			errors := 0
+			for _, d := range got {
+				if d.Severity == compiler.Error {
+					errors++
+				}
+			}
+			if want := min(c.errors, maxDiagnostics); errors != want {
+				t.Errorf("%d of %d errors", errors, want)
+			}
+			if last := got[len(got)-1]; name == "warnings before an error" && last.Line != c.before+1 {
+				t.Errorf("it ends with line %d", last.Line)
+			}
+		})
+	}
+}
