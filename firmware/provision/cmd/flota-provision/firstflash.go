@@ -17,8 +17,8 @@ import (
 	"github.com/flota/flota/firmware/provision/serial"
 )
 
-// oldest is the MicroPython that the agent needs: its .mpy files and vfs module.
-var oldest = [3]int{1, 22, 0}
+// oldest is the MicroPython that the agent needs: the module tls came with it.
+var oldest = [3]int{1, 23, 0}
 
 // readFirstFlash is what is in a folder, or in this program.
 func readFirstFlash(folder string) ([]pico.File, error) {

@@ -74,11 +74,11 @@ func TestFirstFlashRefused(t *testing.T) {
 	}{
 		"too old": {`import sys
 class Old:
-    name, version, _machine = "micropython", (1, 21, 0, ""), "Raspberry Pi Pico W with RP2040"
+    name, version, _machine = "micropython", (1, 22, 2, ""), "Raspberry Pi Pico W with RP2040"
 class Sys:
     implementation = Old
 sys.modules["sys"] = Sys
-`, 64, "its MicroPython 1.21.0 is too old: put 1.22 or newer"},
+`, 64, "its MicroPython 1.22.2 is too old: put 1.23 or newer"},
 		"not MicroPython": {`import sys
 class Circuit:
     name, version, _machine = "circuitpython", (9, 1, 0), "Raspberry Pi Pico W"
@@ -109,7 +109,7 @@ print(os.listdir("/"))`); said != "[]\n" {
 }
 
 func TestOldest(t *testing.T) {
-	for version, old := range map[[3]int]bool{{1, 25, 0}: false, {1, 22, 0}: false, {1, 21, 9}: true, {0, 99, 0}: true, {2, 0, 0}: false} {
+	for version, old := range map[[3]int]bool{{1, 25, 0}: false, {1, 23, 0}: false, {1, 22, 2}: true, {0, 99, 0}: true, {2, 0, 0}: false} {
 		if older(version) != old {
 			t.Errorf("%v", version)
 		}
