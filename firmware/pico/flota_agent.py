@@ -56,6 +56,7 @@ class Agent:
         self._cable = None
         self._changed = False
         self._button = None
+        self._button_at = 0  # when it is read next
         self._was_pressed = False
         self._wanted = True  # the server still wants the candidate, as far as we know
         self._tested = False  # the self-test was passed
@@ -152,6 +153,7 @@ class Agent:
             flota_install.clean()
 
     def _set_button(self, pin):
+        """pin: its number; None is BOOTSEL, and False, which is no pin, none at all."""
         self._button = None
         try:
             if pin is not None:
@@ -231,12 +233,15 @@ class Agent:
             self._listen()
             yield True
             return
-        pressed = bool(self._button and self._button())
-        if self.check or (pressed and not self._was_pressed):
+        if self._button and now >= self._button_at:
+            self._button_at = now + clock.BUTTON
+            pressed = bool(self._button())
+            self.check = self.check or (pressed and not self._was_pressed)
+            self._was_pressed = pressed
+        if self.check:
             self.check = False
             self._poll_at = now
             self._failures = 0
-        self._was_pressed = pressed
         if self._complete and now >= self._ask_ready_at:
             self._ask_ready_at = now + clock.ASK_READY
             if self._ask("ready"):

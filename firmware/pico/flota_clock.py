@@ -13,6 +13,7 @@ TRIAL = 300000  # T: how long a new release may take to check in
 FIRST_LOSS = 10000  # until the next trial after a loss of power
 PENDING_WAIT = 30000  # between two polls on trial, at most
 SETTLED = 5000  # a program on trial has run for so long before a check-in counts
+BUTTON = 200  # between two looks at the button: the flash cannot be read while BOOTSEL is
 ASK_READY = 1000  # between two questions whether a restart is safe
 BOOT_NETWORK = 15000  # boot() waits for Wi-Fi
 BOOT_ANSWER = 10000  # and for the answer to its poll

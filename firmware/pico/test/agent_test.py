@@ -448,7 +448,9 @@ def test_programs_that_never_yield(rig):
 
 
 def test_a_program_that_writes_all_the_time(rig):
-    """The agent's step comes between two instructions of it, never within the file system's."""
+    """The flash runs what is scheduled: in the middle of the program's file operations, nearly
+    always. The agent's own do not meet them, and come to their turn all the same."""
+    rig.pico.slow = True
     main = (
         b"import os\n"
         b"try: os.mkdir('/data')\n"
@@ -843,6 +845,33 @@ def test_button(rig):
         rig.until(lambda: len(rig.server.polls) == n + 1, 20)
         rig.pico.press(False)
         time.sleep(0.3)
+
+
+def test_no_button(rig):
+    """false is none, and not the pin of that number."""
+    given_again(rig, button=False)
+    rig.server.poll = 3600
+    rig.polled(1)
+    time.sleep(0.5)
+    rig.pico.press(True)
+    rig.pico.run(seconds=1.5)
+    assert len(rig.server.polls) == 1
+
+
+def test_how_often_the_button_is_read(rig):
+    """While BOOTSEL is, nothing can be read from the flash."""
+    main = (
+        b"import flota_agent, time\n"
+        b"reads = []\n"
+        b"flota_agent.agent()._button = lambda: reads.append(1)\n"
+        b"time.sleep(2)\n"
+        b"print('%d reads' % len(reads))\n"
+    )
+    given_again(rig, main)
+    rig.pico.hurry = 1
+    rig.until(lambda: " reads\n" in rig.pico.output)
+    reads = int(rig.pico.output.split(" reads\n")[0].split()[-1])
+    assert 3 <= reads <= 11, reads
 
 
 def test_provisioning(rig):
