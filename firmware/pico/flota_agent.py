@@ -770,6 +770,10 @@ class Agent:
 
     def started(self):
         self._program_at = clock.now()
+        if self.pending or flota_boot.wdt:
+            import flota_sleep
+
+            sys.modules["machine"] = sys.modules["umachine"] = flota_sleep
 
     def ended(self, error):
         """An exception left main.py: back at once where it was on trial."""

@@ -441,6 +441,44 @@ def test_power_lost_on_trial_counts_for_nothing(rig):
     assert "rolled_back" not in rig.server.states(1)
 
 
+def test_a_program_that_sleeps_deeply(rig):
+    """On trial it waits for the verdict; then it sleeps, and is updated when it wakes up."""
+    main = (
+        b"import time\n"
+        b"from machine import *\n"
+        b"print('awake', %d)\n"
+        b"lightsleep(20)\n"
+        b"time.sleep_ms(50)\n"
+        b"deepsleep(5000)\n"
+        b"print('never')\n"
+    )
+    for i in (1, 2, 3):
+        rig.server.wanted = last = Release(i, files(main % i))
+        rig.state(i, "confirmed")
+        assert rig.server.states(i).count("applied") == 1
+        before = rig.pico.output.count("[sleep]")
+        rig.until(lambda: rig.pico.output.count("[sleep]") >= before + 2)
+    assert not [r for r in rig.server.reports if r["state"] == "rolled_back"]
+    assert rig.pico.output.count("[software]") == 3, "a restart too many"
+    assert "never" not in rig.pico.output
+    rig.off()
+    assert rig.slot() == ["b", "valid"] and rig.holds("b", last)
+    assert rig.kept()["trial"] is None
+
+
+def test_a_sleep_in_a_callback(rig):
+    """No timer runs meanwhile: the agent goes on, and nothing bites."""
+    main = (
+        b"import machine\n"
+        b"f = lambda t: machine.deepsleep()\n"
+        b"machine.Timer(-1).init(mode=machine.Timer.ONE_SHOT, period=100, callback=f)\n"
+    )
+    rig.server.wanted = Release(1, files(main + SLEEPS))
+    rig.state(1, "confirmed")
+    rig.until(lambda: "[sleep]" in rig.pico.output)
+    assert "[watchdog]" not in rig.pico.output
+
+
 def test_programs_that_never_yield(rig):
     for i, main in enumerate((SLEEPS, b"while True: pass\n", SLEEPS)):
         rig.server.wanted = Release(i + 1, files(b"print('p%d')\n" % i + main))
