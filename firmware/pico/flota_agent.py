@@ -185,6 +185,7 @@ class Agent:
         self._crash_note()
         trial = self.kept.trial
         runs_it = bool(trial) and trial["release"]["sha256"] == self.running
+        waited = bool(trial) and trial["stage"] == "waiting" and flota_boot.cause == "software"
         verdict = flota_trial.at_start(trial, self.pending, runs_it, flota_boot.cause)
         if trial:
             self.kept.save()
@@ -203,6 +204,8 @@ class Agent:
             self._conclude()
         elif verdict == "later":
             self._schedule_retry()
+            if waited:  # the program sleeps, or restarts, before the time has passed
+                self._retry_at = clock.now()
         elif verdict == "forget":
             self._drop_trial()
             self.pending = True

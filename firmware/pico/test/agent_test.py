@@ -466,6 +466,19 @@ def test_a_program_that_sleeps_deeply(rig):
     assert rig.kept()["trial"] is None
 
 
+def test_a_program_that_sleeps_retries(rig):
+    """It is never awake for as long as a trial that power ended is to wait for the next one."""
+    main = b"import machine, time\ntime.sleep_ms(50)\nmachine.deepsleep()\n"
+    rig.server.wanted = Release(1, files(main))
+    rig.state(1, "confirmed")
+    rig.until(lambda: "[sleep]" in rig.pico.output)
+    rig.server.wanted = Release(2, files(b"print('trial')\n" + SLEEPS))
+    rig.until(lambda: "trial" in rig.pico.output)
+    rig.off()
+    rig.state(2, "confirmed")
+    assert rig.pico.output.count("trial") == 2
+
+
 def test_a_sleep_in_a_callback(rig):
     """No timer runs meanwhile: the agent goes on, and nothing bites."""
     main = (
