@@ -12,6 +12,7 @@ from collections import namedtuple
 from hashlib import sha256
 
 import machine
+import micropython
 
 import flota_boot
 import flota_clock as clock
@@ -52,6 +53,7 @@ class Agent:
         self.checkins = 0
         self.polls = 0
         self.check = False
+        self.threads = False  # the program has started a thread
         self._given = {}
         self._cable = None
         self._changed = False
@@ -94,6 +96,8 @@ class Agent:
         """Does a slice of what is to be done. Never raises."""
         if self._stepping:
             return
+        if flota_boot.busy:
+            return flota_boot.tick()  # no file may be touched now; see _tick
         self._stepping = True
         try:
             flota_boot.tick()
@@ -162,7 +166,7 @@ class Agent:
                 return
             from rp2 import bootsel_button
 
-            self._button = bootsel_button
+            self._button = lambda: not self.threads and bootsel_button()
         except (ImportError, ValueError, TypeError, AttributeError):
             pass
 
@@ -777,6 +781,10 @@ class Agent:
             import flota_sleep
 
             sys.modules["machine"] = sys.modules["umachine"] = flota_sleep
+        if self._given.get("button") is None:
+            import flota_thread
+
+            sys.modules["_thread"] = flota_thread
 
     def ended(self, error):
         """An exception left main.py: back at once where it was on trial."""
@@ -806,6 +814,7 @@ class Agent:
 
     def left(self):
         """main.py asks for a soft reset: on trial that counts like no check-in."""
+        self._stepping = True  # no step in between
         if self.pending and self.kept.trial:
             self.kept.trial["cause"] = "no_checkin"
             self.kept.save()
@@ -821,6 +830,7 @@ def _run(generator):
 
 _agent = None
 _timer = None
+_put_off = False  # _again is in the queue
 
 
 def agent():
@@ -832,7 +842,22 @@ def agent():
 
 
 def _tick(timer):
+    """The timer's. Most of what comes while a program writes comes half way through a file
+    operation: it asks again after each block then, or such a program would never be updated."""
+    global _put_off
     _agent.step()
+    if flota_boot.busy and not _put_off:
+        try:
+            micropython.schedule(_again, timer)
+            _put_off = True
+        except RuntimeError:
+            pass  # the queue is full; the next tick
+
+
+def _again(timer):
+    global _put_off
+    _put_off = False
+    _tick(timer)
 
 
 # For the bootloader (flota_boot.py).

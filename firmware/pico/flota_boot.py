@@ -27,6 +27,56 @@ slot = None  # that runs: "a", "b", or None where no release fits
 pending = False  # it has only this start
 cause = "power"  # of this start: power, watchdog, software
 wdt = None
+busy = 0  # not 0: half way through a file operation, whoever comes between must touch no file
+
+
+class _Flash:
+    """rp2.Flash, marked: after each block it runs what is scheduled, half way through LittleFS's
+    operation, which bears no other within it.
+
+    No jump is here, for the VM runs what is scheduled there; and no frame of more than 11 words,
+    as `finally` takes, for that is of the heap, whose collector closes forgotten files.
+    """
+
+    @staticmethod
+    def readblocks(block, buf, offset):
+        global busy
+        busy += 1
+        try:
+            _read(block, buf, offset)
+            busy -= 1
+            return
+        except:  # noqa: E722: Ctrl-C
+            busy -= 1
+            raise
+
+    @staticmethod
+    def writeblocks(block, buf, offset):
+        global busy
+        busy += 1
+        try:
+            _write(block, buf, offset)
+            busy -= 1
+            return
+        except:  # noqa: E722
+            busy -= 1
+            raise
+
+
+def mount():
+    """Mounts / anew, over _Flash. No file may be open. Where it fails, all stays as it was."""
+    global _read, _write
+    try:
+        import rp2
+        import vfs
+
+        flash = rp2.Flash()
+        _read, _write, _Flash.ioctl = flash.readblocks, flash.writeblocks, flash.ioctl
+        files = vfs.VfsLfs2(_Flash, progsize=256)  # as rp2's _boot.py has it
+        vfs.umount("/")
+        vfs.mount(files, "/")
+    except Exception as error:  # a start goes on, whatever it is
+        sys.print_exception(error)
 
 
 def other(name=None):
@@ -68,7 +118,7 @@ def tick():
     """Feeds the watchdog, and notes how late it is: a soft reset does not set the clock back."""
     if wdt:
         wdt.feed()
-    machine.mem32[_SCRATCH] = (time.ticks_ms() + 500) & _WORD
+    machine.mem32[_SCRATCH] = time.ticks_add(time.ticks_ms(), 500) & _WORD
 
 
 def _marked(name, state):
@@ -180,6 +230,7 @@ def text_of(error, most=1000):
 
 def boot():
     """boot.py: starts the slot's agent. What cannot even do that does not stay."""
+    mount()
     if start() is None:
         return
     import gc
