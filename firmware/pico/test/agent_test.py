@@ -909,6 +909,25 @@ def test_no_button(rig):
     assert len(rig.server.polls) == 1
 
 
+def test_bootsel_and_a_second_thread(rig):
+    """The other core crashes when it runs from the flash while BOOTSEL is read."""
+    main = (
+        b"from _thread import *\n"
+        b"start_new_thread(lambda: print('other'), ())\n"
+    )
+    for button, polls in ((None, 1), (0, 2)):  # the pin that is pressed below, too
+        given_again(rig, main + SLEEPS, button=button)
+        rig.server.poll = 3600
+        del rig.server.polls[:]
+        rig.until(lambda: "other" in rig.pico.output and rig.server.polls)
+        time.sleep(0.5)
+        rig.pico.press(True)
+        rig.pico.run(seconds=1.5)
+        assert len(rig.server.polls) == polls, button
+        rig.off()
+        rig.pico.output = ""
+
+
 def test_how_often_the_button_is_read(rig):
     """While BOOTSEL is, nothing can be read from the flash."""
     main = (
