@@ -29,8 +29,8 @@ def _sleep(how, args):
     before = None
     while True:
         polls = agent.polls
-        if not agent.pending:
-            break
+        if not agent.pending or agent._stepping or _boot.busy:
+            break  # it is over, or called from where the agent cannot go on meanwhile
         before = polls
         _awake()
     while agent.polls == before:  # the verdict is reported first

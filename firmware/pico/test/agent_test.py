@@ -492,6 +492,14 @@ def test_a_sleep_in_a_callback(rig):
     assert "[watchdog]" not in rig.pico.output
 
 
+def test_a_sleep_within_the_agents_step(rig):
+    """What the agent itself calls cannot wait for it: it sleeps, and the trial ends."""
+    main = b"import flota_agent, machine\nflota_agent.on_self_test(machine.deepsleep)\n"
+    rig.server.wanted = Release(1, files(main + SLEEPS))
+    rig.until(lambda: "[watchdog]" in rig.pico.output or "[sleep]" in rig.pico.output)
+    assert "[watchdog]" not in rig.pico.output
+
+
 def test_programs_that_never_yield(rig):
     for i, main in enumerate((SLEEPS, b"while True: pass\n", SLEEPS)):
         rig.server.wanted = Release(i + 1, files(b"print('p%d')\n" % i + main))
