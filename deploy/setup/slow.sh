@@ -15,20 +15,20 @@ step "object store on MinIO"
 deploy/setup/go-test.sh -count=1 -v -timeout 10m -run MinIO ./pkg/blob
 step "services as separate processes on MinIO: the first update"
 FLOTA_TEST_SEPARATE=1 deploy/setup/go-test.sh -count=1 -v -timeout 10m -run 'SeparateProcesses/(each_says|the_first)' ./deploy/solo
-# Picos wait most of the time: the compilers work meanwhile.
-boards=$(mktemp)
-firmware/pico/test/run.sh full >"$boards" 2>&1 &
-pico=$!
-trap 'kill "$pico" 2>/dev/null || true; rm -f "$boards"' EXIT
+# Picos wait most of the time, and a cut at every byte is one thread's work: they run beside the compilers.
+said=$(mktemp -d)
+trap 'kill $(jobs -p) 2>/dev/null || true; rm -rf "$said"' EXIT
+firmware/pico/test/run.sh full >"$said/pico" 2>&1 & pico=$!
+firmware/pico/arduino/test/run.sh full >"$said/arduino" 2>&1 & arduino=$!
+ended() { wait "$1" || { cat "$2"; exit 1; }; cat "$2"; }
 step "FlotaOTA: two compilers, sanitizers, a power cut at every byte, fuzzing"
 FUZZ_SECONDS=${FUZZ_SECONDS:-10} firmware/esp32/test/run.sh full
-step "FlotaOTA on a Pico: sanitizers, a power cut at every byte"
-firmware/pico/arduino/test/run.sh full
 step "virtual boards: every sketch, compiled by arduino-cli"
 FLOTA_TEST_FULL=1 deploy/setup/go-test.sh -count=1 -timeout 20m -run '^TestSketches' ./firmware/chip
+step "FlotaOTA on a Pico: sanitizers, a power cut at every byte"
+ended "$arduino" "$said/arduino"
 step "Pico: modules, vectors, the agent and the upload service, all of it and on the next MicroPython"
-wait "$pico" || { cat "$boards"; exit 1; }
-cat "$boards"
+ended "$pico" "$said/pico"
 step "fault lab: a thousand power cuts of each kind of board, and every other fault"
 deploy/setup/go-test.sh -count=1 -timeout 60m ./firmware/faultlab -args -cuts=1000
 step "FlotaOTA with the real cores of an ESP32 and of a Pico, where they are installed"
