@@ -23,6 +23,11 @@ _GRACE_MS = const(60000)  # how long the access point stays once there is a netw
 _TROUBLE = {-1: "no connection", -2: "network not found", -3: "wrong password"}  # CYW43's
 
 
+def _past(ticks, ms):
+    # Whether so long has passed, or so long that ticks_diff() has wrapped: after 6.2 days.
+    return not 0 <= time.ticks_diff(time.ticks_ms(), ticks) < ms
+
+
 class WiFiManager:
     """One station and, where it finds no network, one access point.
 
@@ -48,7 +53,7 @@ class WiFiManager:
         self._joined = self._stored()
         self._next = 0
         self._tried = None  # ticks
-        self._leave = None  # ticks
+        self._leave = None  # ticks of join()
         self._since = time.ticks_ms()  # with or without a network
         self._was = False
         self._ssid = self._error = ""
@@ -69,40 +74,38 @@ class WiFiManager:
 
     def update(self):
         """The next step, if it is time. Never raises for trouble of the network."""
-        now = time.ticks_ms()
         try:
             connected = self._sta.active() and self._sta.isconnected()
             if connected != self._was:
                 self._was = connected
-                self._since = now
+                self._since = time.ticks_ms()
                 if connected:
                     self._error = ""
                     print("Wi-Fi: http://%s:8080" % self.get_ip())
-            waited = time.ticks_diff(now, self._since)
-            if self._leave is not None and time.ticks_diff(now, self._leave) > 0:
+            if self._leave is not None and _past(self._leave, 1000):
                 self._leave = None
                 self._sta.disconnect()
                 return
             if connected:
-                if self._ap and waited > _GRACE_MS:
+                if self._ap and _past(self._since, _GRACE_MS):
                     self._ap.active(False)
                     self._ap = None
                 return
             known = self._networks()
             if known:
-                self._try(now, known)
-            late = not known or waited > (self.ap_after_ms or 0)
-            if self.ap_after_ms is not None and late and not self._ap:
-                self._open()
+                self._try(known)
+            if self.ap_after_ms is not None and not self._ap:
+                if not known or _past(self._since, self.ap_after_ms):
+                    self._open()
         except OSError as e:
             self._error = str(e)
 
-    def _try(self, now, known):
+    def _try(self, known):
         if self._tried is not None:
-            if time.ticks_diff(now, self._tried) < self.retry_interval_ms:
+            if not _past(self._tried, self.retry_interval_ms):
                 return
             self._error = _TROUBLE.get(self._sta.status(), "no answer yet")
-        self._tried = now
+        self._tried = time.ticks_ms()
         ssid, password = known[self._next % len(known)]
         self._ssid = ssid
         self._next += 1
@@ -160,7 +163,7 @@ class WiFiManager:
         self._next = 0
         self._tried = None
         # The answer to whoever asked for it goes out by the old one.
-        self._leave = time.ticks_add(time.ticks_ms(), 1000)
+        self._leave = time.ticks_ms()
 
     def disconnect(self):
         """Leaves the network and closes the access point; update() starts again."""

@@ -10,6 +10,7 @@ What it serves, what it refuses and why stands in SERVICE.md. MicroPython 1.23 o
 import asyncio
 import json
 import os
+import socket
 import sys
 import time
 from binascii import a2b_base64, hexlify, unhexlify
@@ -253,6 +254,7 @@ class Connection:
     #
     # deadline    in ticks, when the service ends it; None while it waits its turn
     # idle        the service may end it early where others need its place
+    # reads       path of the file that it sends
     def __init__(self, stream, task):
         peer = stream.get_extra_info("peername")
         self.stream = stream
@@ -269,6 +271,7 @@ class Connection:
         self.idle = True
         self.late = False
         self.answered = False
+        self.reads = None
         self.patience(_HEAD_MS)
 
     def patience(self, ms):
@@ -410,10 +413,12 @@ class Connection:
 
     async def answer_file(self, path, kind, extra=""):
         with open(path, "rb") as f:
+            self.reads = path
             await self.begin(200, kind, _stat(path)[1], extra)
             while True:
                 n = f.readinto(self.buffer)
                 if not n:
+                    self.reads = None
                     return
                 self.patience(_SEND_MS)
                 await self.send(self.view[:n])
@@ -483,8 +488,9 @@ class Upload:
             pass
         _remove(self.part)
 
-    async def commit(self, name, want):
+    async def commit(self, name, want, release):
         # Puts it in its place, if it is what was meant: want is its SHA-256, or None.
+        # release(path) is called just before.
         self.close()
         digest = self.sha.digest()
         stored = sha256()
@@ -499,6 +505,7 @@ class Upload:
             text = "The device has joined a fleet meanwhile. Try again."
             raise Refusal(409, "enrolled", text)
         _open_way(self.root, name, make=True)
+        release(self.root + name)
         os.rename(self.part, self.root + name)
         getattr(os, "sync", int)()
         return {"name": name, "size": size, "sha256": digest}
@@ -714,11 +721,12 @@ class OTAUpdateService:
         self._turn = asyncio.Lock()
         self._open = []
         self._fault = None  # the network's last, told once
+        self._told = False  # that the port cannot be had
         self._task = None
 
     async def start(self):
         """Starts the server as a task and returns. It serves while there is a network."""
-        if not self._task:
+        if not self._task or self._task.done():
             self._task = asyncio.create_task(self._run())
 
     def stop(self):
@@ -739,39 +747,76 @@ class OTAUpdateService:
             return False
 
     async def _run(self):
-        server = None
-        told = False
+        listener = None
         try:
             while True:
-                network = self._network()
-                if network and not server:
-                    try:
-                        server = await asyncio.start_server(self._serve, "0.0.0.0", self.port, 5)
-                        told = False
-                    except OSError as e:
-                        if not told:
-                            print("OTA: port %d cannot be had: %s" % (self.port, e))
-                        told = True
-                elif server and not network:
-                    self._end(server)
-                    server = None
                 now = time.ticks_ms()
                 for c in self._open:
                     if c.deadline is not None and time.ticks_diff(now, c.deadline) > 0:
                         c.deadline = None
                         c.late = True
                         c.task.cancel()
+                try:
+                    network = self._network()
+                    if network and (not listener or listener.done()):
+                        listener = asyncio.create_task(self._listen())
+                    elif listener and not network:
+                        self._end(listener)
+                        listener = None
+                except MemoryError as e:
+                    sys.print_exception(e)
                 await asyncio.sleep_ms(250)
         finally:
-            self._end(server)
+            self._end(listener)
 
-    def _end(self, server):
-        if server:
-            server.close()
+    def _end(self, listener):
+        if listener:
+            listener.cancel()
         for c in self._open:
             c.task.cancel()
 
-    async def _serve(self, stream, _):
+    def _listen(self):
+        # A task that accepts connections until it is cancelled. That of asyncio.start_server()
+        # ends where memory is short, unseen and with its port still open.
+        s = None
+        try:
+            s = socket.socket()
+            s.setblocking(False)
+            s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            s.bind(socket.getaddrinfo("0.0.0.0", self.port)[0][-1])
+            s.listen(5)
+            self._told = False
+            while True:
+                yield asyncio.core._io_queue.queue_read(s)
+                client = None
+                try:
+                    client, peer = s.accept()
+                    client.setblocking(False)
+                    stream = asyncio.StreamReader(client, {"peername": peer})
+                    asyncio.create_task(self._serve(stream))
+                    continue
+                except OSError:
+                    pass  # whoever it was has gone
+                except MemoryError as e:
+                    sys.print_exception(e)
+                if client:
+                    client.close()
+                yield from asyncio.sleep_ms(100)
+        except (OSError, MemoryError) as e:
+            if not self._told:
+                print("OTA: port %d cannot be had: %s" % (self.port, repr(e)))
+            self._told = True
+        finally:
+            if s:
+                s.close()
+
+    def _release(self, path):
+        # Ends whoever reads a file that goes: LittleFS gives its blocks to others at once.
+        for c in self._open:
+            if c.reads == path:
+                c.task.cancel()
+
+    async def _serve(self, stream):
         c = None
         try:
             if len(self._open) >= _CLIENTS:
@@ -922,6 +967,7 @@ class OTAUpdateService:
         if not mode:
             raise Refusal(404, "not_found", "There is no file %s." % name, field="name")
         if mode != _FOLDER:
+            self._release(path)
             os.remove(path)
         else:
             if any(True for _ in os.ilistdir(path)):
@@ -940,6 +986,7 @@ class OTAUpdateService:
         if _stat(root + new)[0]:
             raise Refusal(409, "taken", "There is one already: %s." % new, field="to")
         _open_way(root, new, make=True)
+        self._release(root + old)
         os.rename(root + old, root + new)
         await c.answer({"name": new})
 
@@ -1035,7 +1082,7 @@ class OTAUpdateService:
                 return {"offset": upload.size}
             over = True
             c.deadline = None
-            return await upload.commit(name, want)
+            return await upload.commit(name, want, self._release)
         except (OSError, Refusal):
             over = True
             raise
@@ -1079,7 +1126,8 @@ class OTAUpdateService:
                     name = _checked(upload.told.get("filename", upload.name))
                     _open_way(root, name)
                     want = upload.told.get("sha256")
-                    done.append(await upload.commit(name, want and _digest_of(want)))
+                    want = want and _digest_of(want)
+                    done.append(await upload.commit(name, want, self._release))
                     upload = None
                 if not more:
                     break

@@ -232,6 +232,37 @@ class Cuts(Case):
         self.assertEqual(got.partition(b"\r\n\r\n")[2], data)
         self.request("DELETE", "/files/long.bin")
 
+    def test_a_file_that_goes_while_it_is_read(self):
+        """What is read gives its blocks back at once: the reader gets no others for them."""
+        old, new = noise(300_000, 13), noise(9000, 14)
+        body, kind = form(("file", "read.bin", new))
+        ways = (
+            ("PUT", "/files/read.bin", new, {}),
+            ("POST", "/upload", body, {"Content_Type": kind}),
+            ("DELETE", "/files/read.bin", None, {}),
+            ("POST", "/rename", {"from": "read.bin", "to": "moved.bin"}, {}),
+        )
+        for method, path, data, more in ways:
+            with self.subTest(path=path, method=method), socket.socket() as s:
+                self.assertEqual(self.board.put("read.bin", old).status, 200)
+                s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+                s.settimeout(PATIENCE)
+                s.connect(("127.0.0.1", self.board.port))
+                s.sendall(self.head("GET", "/files/read.bin"))
+                got = s.recv(1000)
+                self.assertEqual(self.request(method, path, data, **more).status, 200)
+                self.request("DELETE", "/files/moved.bin")
+                # All that is free is written to.
+                rest = noise(self.request("GET", "/status").json["free"] * 99 // 100, 15)
+                self.assertEqual(self.board.put("rest.bin", rest).status, 200)
+                while part := s.recv(65536):
+                    got += part
+                self.request("DELETE", "/files/rest.bin")
+                body = got.partition(b"\r\n\r\n")[2]
+                self.assertTrue(old.startswith(body), "other bytes than the file's")
+                self.assertLess(len(body), len(old))
+        self.holds("old.py", OLD)
+
     def test_pieces(self):
         data = noise(20_000, 6)
         for at in range(0, 20_000, 7000):
@@ -753,6 +784,62 @@ class Network(unittest.TestCase):
             board.do("asyncio.create_task(ota.start())")
             board.await_open()
             self.assertEqual(board.put("old.py", b"new").status, 200)
+        finally:
+            board.destroy()
+
+    def test_it_listens_again_when_memory_was_short(self):
+        board = Board()
+        try:
+            board.start()
+            board.do("import socket, sys; Stream = asyncio.StreamReader; init = Stream.__init__")
+            board.do("exec('def short(*_):\\n raise MemoryError')")
+            for _ in range(3):
+                board.do("Stream.__init__ = short")
+                self.assertIsNone(board.raw(board.head("GET", "/status")))
+                board.do("Stream.__init__ = init")
+                self.assertEqual(board.request("GET", "/status").status, 200)
+            # Nor is there enough to begin with,
+            board.do("ota.stop()")
+            board.await_open(False)
+            board.do("exec('class Short:\\n def __getattr__(self, _):\\n"
+                     "  sys.modules.update(socket=socket)\\n  service_ota.socket = socket\\n"
+                     "  raise MemoryError')")
+            board.do("import service_ota; sys.modules['socket'] = service_ota.socket = Short(); "
+                     "asyncio.create_task(ota.start())")
+            board.await_open()
+            self.assertIs(board.ask("service_ota.socket is socket"), True)
+            # and whatever ended it, start() starts it.
+            board.do("ota._task.cancel()")
+            board.await_open(False)
+            board.do("asyncio.create_task(ota.start())")
+            board.await_open()
+            self.assertEqual(board.request("GET", "/status").status, 200)
+        finally:
+            board.destroy()
+
+    def test_after_a_week(self):
+        """Ticks of a week ago are in the future of a Pico, whose 30 bits begin anew."""
+        board = Board(ssid="nowhere")
+
+        def wait(expression):
+            limit = time.monotonic() + PATIENCE
+            while not board.ask(expression):
+                self.assertLess(time.monotonic(), limit, expression)
+
+        try:
+            board.start(serving=False)
+            board.do("wifi.ap_after_ms = 200; wifi.retry_interval_ms = 1000")
+            wait("wifi.access_point()")
+            # It leaves the network for the one that it was told,
+            board.do("wifi.join('virtual', 'password'); board.later(7)")
+            wait("wifi.get_status()['ssid'] == 'virtual' and wifi.is_connected()")
+            # closes its access point,
+            self.assertTrue(board.ask("wifi.access_point()"))
+            board.do("board.later(7)")
+            wait("not wifi.access_point()")
+            # and comes back to the network that it had for long.
+            board.do("board.later(7); wifi._sta.disconnect()")
+            wait("wifi.is_connected()")
         finally:
             board.destroy()
 
