@@ -48,6 +48,7 @@ if [ "$tier" = full ]; then
     MICROPYPATH=.:virtual:.frozen step "$newer" -X heapsize=190K test/agent_boot.py
     MICROPYPATH=.:.frozen step "$newer" -X heapsize=190K test/agent_p256.py
     MICROPYTHON=$newer step python3 test/agent_test.py quick install_and_delta rolled_back_crash rolled_back_watchdog provisioning tls programs_that_never_yield
+    MICROPYTHON=$newer PYTHONDONTWRITEBYTECODE=1 step python3 test/service/table.py
     echo "ok MicroPython 1.26"
   else
     echo "skipped: MicroPython 1.26: $(tail -1 "$scratch/why")"

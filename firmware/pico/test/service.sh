@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
 # The upload service's tests: on real MicroPython, over real sockets, and in a real browser.
-#   firmware/pico/test/service.sh [quick|full|figures]
+#   firmware/pico/test/service.sh [quick|full|figures]     on $MICROPYTHON, else on the product's
 # full has more power cuts and prints the figures (key=value), figures does nothing else. Without the web editor's packages
 # (deploy/setup/web.sh) or chromium the browser's part is skipped, and says so.
 set -euo pipefail
 cd "$(dirname "$0")/service"
 mode=${1:-quick}
 root=$(cd ../../../.. && pwd)
-MICROPYTHON=$("$root/deploy/toolchain/micropython.sh")/micropython; export MICROPYTHON
+MICROPYTHON=${MICROPYTHON:-$("$root/deploy/toolchain/micropython.sh")/micropython}; export MICROPYTHON
 MPY_CROSS=$("$root/deploy/toolchain/mpy-cross.sh"); export MPY_CROSS
 export SERVICE_TESTS=$mode PYTHONDONTWRITEBYTECODE=1
 
