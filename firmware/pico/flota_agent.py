@@ -780,10 +780,12 @@ class Agent:
         if self.pending or flota_boot.wdt:
             import flota_sleep
 
+            flota_sleep._agent = self
             sys.modules["machine"] = sys.modules["umachine"] = flota_sleep
         if self._given.get("button") is None:
             import flota_thread
 
+            flota_thread._agent = self
             sys.modules["_thread"] = flota_thread
 
     def ended(self, error):

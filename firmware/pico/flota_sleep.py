@@ -11,8 +11,8 @@ import machine as _machine
 from machine import *  # noqa: F401,F403: all of it, also for a program that does the same
 
 import flota_boot as _boot
-from flota_agent import agent as _agent
 
+_agent = None  # puts itself here
 # The watchdog's CTRL (RP2040 datasheet 4.7.6, RP2350 datasheet 12.9.7), where what is written is
 # set or cleared (2.1.2, 2.1.3).
 _SET, _CLEAR = _boot._REGISTERS + 0x2000, _boot._REGISTERS + 0x3000
@@ -20,20 +20,20 @@ _ENABLE = 1 << 30
 
 
 def _awake():
-    _agent().step()  # here, too: where a callback sleeps no timer runs
+    _agent.step()  # here, too: where a callback sleeps no timer runs
     _time.sleep_ms(10)
 
 
 def _sleep(how, args):
-    agent, wdt = _agent(), _boot.wdt
+    wdt = _boot.wdt
     before = None
     while True:
-        polls = agent.polls
-        if not agent.pending or agent._stepping or _boot.busy:
+        polls = _agent.polls
+        if not _agent.pending or _agent._stepping or _boot.busy:
             break  # it is over, or called from where the agent cannot go on meanwhile
         before = polls
         _awake()
-    while agent.polls == before:  # the verdict is reported first
+    while _agent.polls == before:  # the verdict is reported first
         _awake()
     if wdt:
         _machine.mem32[_CLEAR] = _ENABLE
@@ -46,8 +46,8 @@ def _sleep(how, args):
 
 
 def lightsleep(*ms):
-    """machine.lightsleep(); on trial as long awake, or until the verdict where there is no limit."""
-    if not (ms and _agent().pending):
+    """machine.lightsleep(); on trial as long awake, or, without a limit, after the verdict."""
+    if not (ms and _agent.pending):
         return _sleep(_machine.lightsleep, ms)
     began = _time.ticks_ms()
     while _time.ticks_diff(_time.ticks_ms(), began) < ms[0]:

@@ -7,10 +7,10 @@ on is not stopped for that (MicroPython 1.23 and newer): it would run whatever c
 import _thread as _real
 from _thread import *  # noqa: F401,F403: all of it, also for a program that does the same
 
-from flota_agent import agent as _agent
+_agent = None  # puts itself here
 
 
 def start_new_thread(*args):
     """_thread.start_new_thread()."""
-    _agent().threads = True
+    _agent.threads = True
     return _real.start_new_thread(*args)
