@@ -1,8 +1,8 @@
 """`machine` in the start that a release has on trial: a sleep of its waits for the verdict.
 
 A deep sleep ends in a reset, and a light one stops the agent's timer: either would end the trial.
-Afterwards they sleep without the watchdog, which is armed until the reset: it counts meanwhile, and
-an RP2040 that it resets asleep does not start again (micropython/micropython#17228).
+Afterwards they sleep without the watchdog, which is armed until the reset: it counts meanwhile,
+and an RP2040 that it resets asleep does not start again (micropython/micropython#17228).
 """
 
 import time as _time

@@ -492,6 +492,26 @@ def test_a_sleep_in_a_callback(rig):
     assert "[watchdog]" not in rig.pico.output
 
 
+def test_no_watchdog_while_it_sleeps(rig):
+    """The trial's stays armed until the reset: off before a sleep, on after it."""
+    main = (
+        b"import flota_agent, flota_sleep, machine, time\n"
+        b"class Registers:\n"
+        b" def __setitem__(self, at, value):\n"
+        b"  if value == 1 << 30: print('%x' % at)\n"
+        b"flota_sleep._machine.mem32 = Registers()\n"
+        b"machine.lightsleep(10)\n"
+        b"while flota_agent.pending(): time.sleep_ms(10)\n"
+        b"print('confirmed')\n"
+        b"machine.lightsleep(10)\n"
+        b"print('slept')\n"
+    )
+    rig.server.wanted = Release(1, files(main))
+    rig.until(lambda: "slept" in rig.pico.output)
+    assert "confirmed\n4005b000\n4005a000\nslept" in rig.pico.output.replace("\r", "")
+    assert rig.pico.output.count("4005b000") == 1
+
+
 def test_a_sleep_within_the_agents_step(rig):
     """What the agent itself calls cannot wait for it: it sleeps, and the trial ends."""
     main = b"import flota_agent, machine\nflota_agent.on_self_test(machine.deepsleep)\n"
