@@ -455,11 +455,9 @@ def test_a_program_that_sleeps_deeply(rig):
     for i in (1, 2, 3):
         rig.server.wanted = last = Release(i, files(main % i))
         rig.state(i, "confirmed")
-        assert rig.server.states(i).count("applied") == 1
         before = rig.pico.output.count("[sleep]")
         rig.until(lambda: rig.pico.output.count("[sleep]") >= before + 2)
     assert not [r for r in rig.server.reports if r["state"] == "rolled_back"]
-    assert rig.pico.output.count("[software]") == 3, "a restart too many"
     assert "never" not in rig.pico.output
     rig.off()
     assert rig.slot() == ["b", "valid"] and rig.holds("b", last)
