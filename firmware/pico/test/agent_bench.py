@@ -294,6 +294,7 @@ class Pico:
 
     def __init__(self, folder, files, hurry=1, heap="270K"):
         self.folder, self.hurry, self.heap = folder, hurry, heap
+        self.slow = False  # the flash, which takes its time then
         shutil.rmtree(folder, ignore_errors=True)
         os.makedirs(folder)
         with open(folder + "/efuse.json", "w") as f:
@@ -334,6 +335,8 @@ class Pico:
         }
         if self.hurry > 1:
             environment["BOARD_HURRY"] = str(self.hurry)
+        if self.slow:
+            environment["BOARD_SLOW_FLASH"] = "1"
         if self.cut is not None:
             environment["BOARD_CUT"] = str(self.cut)
         number = theirs.fileno()

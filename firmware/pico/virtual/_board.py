@@ -59,6 +59,7 @@ _next = array.array("l", [0, 5000, 0, 0])
 _queued = False
 _kicked = False
 _late = False
+_held = False  # timers may be due: they were masked
 _interrupting = False
 _callback = None
 interrupt_char = -2  # the byte that interrupts, as micropython.kbd_intr sets it; see wanted
@@ -120,13 +121,14 @@ def _pump():
 
 
 def _service(_):
-    global _queued, _kicked, _late, _interrupting
+    global _queued, _kicked, _late, _held, _interrupting
     _queued = _kicked = False
     try:
         _interrupting = False
         if DIR:
             _listen()
             _look()
+        _held = masked
         if masked:
             _setitimer(0, _SOON, 0)
         else:
@@ -164,6 +166,17 @@ def interrupt():
     global _late
     _late = True
     kick()
+
+
+def serve():
+    """Has what was masked run in the next jump."""
+    global _queued
+    if _held and not masked and not _queued:
+        _queued = True
+        try:
+            micropython.schedule(_service, 0)
+        except RuntimeError:
+            _queued = False
 
 
 def kick():

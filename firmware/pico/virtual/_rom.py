@@ -58,8 +58,8 @@ def _worn():
 class Plain:
     """The flash in the board's folder, as it is where no test wants anything of it.
 
-    What LittleFS calls has no jump and uses no memory: so no callback, no interrupt and no
-    collection comes between, as on a board, where it is C.
+    What LittleFS calls uses no memory, so that no collection comes between, and has no jump but
+    the one at its end: there what is scheduled runs, as on a board.
     """
 
     def __init__(self):
@@ -71,9 +71,11 @@ class Plain:
 
     def readblocks(self, block, buf, offset=0):
         _pread(self._fd, buf, len(buf), block * 4096 + offset)
+        _events()
 
     def writeblocks(self, block, buf, offset=0):
         _pwrite(self._fd, buf, len(buf), block * 4096 + offset)
+        _events()
 
     def ioctl(self, op, arg):
         # The erasing is written nowhere (descriptor -1) unless it is asked for.
@@ -86,6 +88,34 @@ class Plain:
 
 _pread = _board.libc.func("l", "pread", "iPLl")
 _pwrite = _board.libc.func("l", "pwrite", "iPLl")
+
+
+def _events():
+    """mp_event_handle_nowait() as rp2_flash.c calls it after each block, in the middle of a file
+    operation: one function that was scheduled runs in the jump. Ctrl-C waits until later."""
+    try:
+        if _pread:
+            return
+    except KeyboardInterrupt:
+        _board.interrupt()
+
+
+class Slow(Plain):
+    """One that takes its time, as on a board: what comes meanwhile is due in a file operation."""
+
+    def writeblocks(self, block, buf, offset=0):
+        _usleep(_PAGE_US)
+        Plain.writeblocks(self, block, buf, offset)
+
+    def ioctl(self, op, arg):
+        _usleep(_ERASE_US * (op == 6))
+        return Plain.ioctl(self, op, arg)
+
+
+# W25Q16JV: what erasing a block and programming a page typically take.
+_ERASE_US = 45000
+_PAGE_US = 400
+_usleep = _board.libc.func("i", "usleep", "I")
 
 
 class Flash(flash.Flash):
@@ -104,8 +134,8 @@ class Flash(flash.Flash):
     def _off(self):
         _board.end(99)
 
-    # On a real board this is C: no callback of a timer, which may use files too, comes between. It
-    # uses no memory where it can: the collector closes forgotten files with the heap locked.
+    # On a real board this is C, and callbacks of timers come at its end only: see _events. It uses
+    # no memory where it can: the collector closes forgotten files with the heap locked.
     def readblocks(self, block, buf, offset=0):
         masked, _board.masked = _board.masked, 1
         try:
@@ -115,6 +145,8 @@ class Flash(flash.Flash):
             _board.interrupt()
         finally:
             _board.masked = masked
+        _board.serve()
+        _events()
 
     def writeblocks(self, block, buf, offset=None):
         masked, _board.masked = _board.masked, 1
@@ -125,6 +157,8 @@ class Flash(flash.Flash):
             _board.interrupt()
         finally:
             _board.masked = masked
+        _board.serve()
+        _events()
 
     def ioctl(self, op, arg):
         masked, _board.masked = _board.masked, 1
@@ -190,7 +224,11 @@ def _file(name):
 def _mount():
     cut = uos.getenv("BOARD_CUT")
     worn = _worn()
-    rp2._flash = device = Plain() if cut is None and not worn else Flash(cut and int(cut), worn)
+    if cut is not None or worn:
+        device = Flash(cut and int(cut), worn)
+    else:
+        device = Slow() if uos.getenv("BOARD_SLOW_FLASH") else Plain()
+    rp2._flash = device
     vfs.umount("/")
     try:
         fs = vfs.VfsLfs2(device, progsize=256)
