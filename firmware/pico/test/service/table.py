@@ -843,8 +843,8 @@ class Network(unittest.TestCase):
             self.assertTrue(board.ask("wifi.access_point()"))
             board.do("board.later(7)")
             wait("not wifi.access_point()")
-            # and comes back to the network that it had for long.
-            board.do("board.later(7); wifi._sta.disconnect()")
+            # and comes back to the network that it had for that long.
+            board.do("wifi._sta.disconnect()")
             wait("wifi.is_connected()")
         finally:
             board.destroy()
