@@ -24,7 +24,7 @@ var environment = [][2]string{
 // command returns the whole command line of a task: join the cgroups, become
 // another user, isolate, set the limits, run the script.
 func (s *Sandbox) command(script string, l Limits, uid int, g *group) []string {
-	run := []string{"/bin/sh", "-c", limits(l, g.limitsMemory()) + script}
+	run := []string{"/bin/sh", "-c", s.leash(5) + limits(l, g.limitsMemory()) + script}
 	if s.none {
 		argv := append(join(g), "/usr/bin/env", "-i")
 		for _, v := range environment {
@@ -89,6 +89,20 @@ func (s *Sandbox) as(uid int, run []string) []string {
 	}
 	id := strconv.Itoa(uid)
 	return append([]string{"/usr/bin/setpriv", "--reuid", id, "--regid", id, "--clear-groups", "--inh-caps", "-all", "--ambient-caps", "-all"}, run...)
+}
+
+// leash is the head of a script that ends everything when the other end of a pipe is
+// closed, as when we are killed. bubblewrap dies with whoever started it, but only from
+// the moment on at which each of its processes asked the kernel for that; whoever is
+// killed before would leave a sandbox behind for ever. The descriptor has one digit, as
+// the shell knows no others. The one who waits is nobody's child whom the task might
+// wait for.
+func (s *Sandbox) leash(descriptor int) string {
+	all := "-1" // of the process namespace
+	if s.none {
+		all = "0" // of the process group
+	}
+	return fmt.Sprintf("((read -r _; kill -KILL %s) <&%[2]d >/dev/null 2>&1 3>&- %[2]d<&- &); exec %[2]d<&-; ", all, descriptor)
 }
 
 // limits is the head of a script that sets the limits of each process. At its CPU

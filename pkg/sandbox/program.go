@@ -27,7 +27,7 @@ type Program struct {
 	Args, Env []string
 	// Mounts are made in their order, on a root that cannot be written.
 	Mounts []Mount
-	// Files are its descriptors from 0 on; at least three. They and Executable stay the
+	// Files are its descriptors from 0 on; three to six. They and Executable stay the
 	// caller's to close.
 	Files []*os.File
 	// Limits of a program are Memory (of each process even where the whole is
@@ -81,17 +81,17 @@ func (s *Sandbox) Start(ctx context.Context, p Program) (_ *Process, err error) 
 	if s.none {
 		return nil, errNone
 	}
-	if len(p.Files) < 3 {
-		return nil, errors.New("a program needs descriptors 0, 1 and 2")
+	if len(p.Files) < 3 || len(p.Files) > 6 {
+		return nil, errors.New("a program has descriptors 0, 1 and 2, and at most three more")
 	}
 	if err := context.Cause(ctx); err != nil {
 		return nil, err
 	}
 	r := &running{box: s, program: p}
-	var executable, filterR, filterW, infoW *os.File
+	var executable, filterR, filterW, infoW, leashR *os.File
 	r.uid, r.free = tasks.take(s.cfg.UID)
 	defer func() {
-		for _, f := range []*os.File{executable, filterR, filterW, infoW} {
+		for _, f := range []*os.File{executable, filterR, filterW, infoW, leashR} {
 			if f != nil {
 				f.Close()
 			}
@@ -119,6 +119,9 @@ func (s *Sandbox) Start(ctx context.Context, p Program) (_ *Process, err error) 
 	if r.info, infoW, err = os.Pipe(); err != nil {
 		return nil, err
 	}
+	if leashR, r.leash, err = os.Pipe(); err != nil {
+		return nil, err
+	}
 	if r.group, err = s.group.make(p.Limits, p.CPU); err != nil {
 		return nil, err
 	}
@@ -127,7 +130,7 @@ func (s *Sandbox) Start(ctx context.Context, p Program) (_ *Process, err error) 
 		return nil, err
 	}
 
-	r.command(executable, filterR, infoW)
+	r.command(executable, filterR, infoW, leashR)
 	started := make(chan error)
 	process := &Process{done: make(chan struct{}), devices: devicesOf(p.Mounts), largest: p.Limits.FileSize}
 	go func() {
@@ -155,20 +158,23 @@ type running struct {
 	program Program
 	cmd     *exec.Cmd
 	info    *os.File // where bubblewrap says which process it made
+	leash   *os.File // never written to, and open as long as the program may run
 	group   *group
 	uid     int
 	free    func()
 }
 
 func (r *running) tidy() {
-	if r.info != nil {
-		r.info.Close()
+	for _, f := range []*os.File{r.info, r.leash} {
+		if f != nil {
+			f.Close()
+		}
 	}
 	r.group.remove()
 	r.free()
 }
 
-func (r *running) command(executable, filter, info *os.File) {
+func (r *running) command(executable, filter, info, leash *os.File) {
 	p, s := r.program, r.box
 	next := len(p.Files)
 	argv := append(join(r.group), "/usr/bin/nice", "-n", "19")
@@ -187,7 +193,7 @@ func (r *running) command(executable, filter, info *os.File) {
 	argv = append(argv, "--remount-ro", "/", "--chdir", "/tmp", "--")
 	// Fewer files than a compiler's: what is open, or on its way through a socket, can take
 	// disk without a name to find it by.
-	head := limits(p.Limits, false) + "ulimit -n 128; "
+	head := s.leash(next+3) + limits(p.Limits, false) + "ulimit -n 128; "
 	if p.Stack > 0 {
 		head += fmt.Sprintf("ulimit -s %d; ", p.Stack/1024)
 	}
@@ -198,8 +204,8 @@ func (r *running) command(executable, filter, info *os.File) {
 	r.cmd.Env = []string{"PATH=/usr/bin:/bin"}
 	r.cmd.Dir = "/"
 	r.cmd.Stdin, r.cmd.Stdout, r.cmd.Stderr = p.Files[0], p.Files[1], p.Files[2]
-	r.cmd.ExtraFiles = append(slices.Clone(p.Files[3:]), filter, info, executable)
-	r.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+	r.cmd.ExtraFiles = append(slices.Clone(p.Files[3:]), filter, info, executable, leash)
+	r.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 }
 
 // wait waits for the program's end, which it brings about when ctx ends.

@@ -337,12 +337,64 @@ func TestProgramDiesWithItsParent(t *testing.T) {
 		t.Fatal(err)
 	}
 	_ = parent.Wait()
-	for end := time.Now().Add(10 * time.Second); ; time.Sleep(10 * time.Millisecond) {
-		left, _ := exec.Command("pgrep", "-f", "sleep "+marker).Output()
-		if len(left) == 0 {
-			return
+	gone(t, marker)
+}
+
+// Killed while sandboxes are being made, it leaves no task behind either.
+func TestKilledWhileSandboxesStart(t *testing.T) {
+	marker := os.Getenv("FLOTA_TEST_PARENT")
+	if marker != "" {
+		s := open(t)
+		fmt.Println("up")
+		for range 4 {
+			go func() {
+				task := Task{Script: "setsid sleep " + marker + " & sleep " + marker, Output: func(r io.Reader) error { _, err := io.ReadAll(r); return err }, Limits: ample}
+				if _, err := s.Run(t.Context(), task); err != nil {
+					t.Error(err)
+				}
+			}()
+			p, _ := program(t, "setsid sleep "+marker+" & sleep "+marker)
+			if _, err := s.Start(t.Context(), p); err != nil {
+				t.Fatal(err)
+			}
 		}
-		if time.Now().After(end) {
+		select {}
+	}
+	marker = fmt.Sprintf("8%d.5", os.Getpid())
+	for round := range 30 {
+		parent := exec.Command("/proc/self/exe", "-test.run", "^TestKilledWhileSandboxesStart$")
+		parent.Env = append(os.Environ(), "FLOTA_TEST_PARENT="+marker)
+		out, err := parent.StdoutPipe()
+		if err == nil {
+			err = parent.Start()
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.ReadFull(out, make([]byte, 3)); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Duration(round) * time.Millisecond) // every moment of a start
+		if err := parent.Process.Kill(); err != nil {
+			t.Fatal(err)
+		}
+		_ = parent.Wait()
+	}
+	gone(t, marker)
+}
+
+// gone waits until no process sleeps for so long any more.
+func gone(t *testing.T, marker string) {
+	t.Helper()
+	for end := time.Now().Add(10 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+		left, err := exec.Command("pgrep", "-f", "^(setsid )?sleep "+marker).Output()
+		var none *exec.ExitError
+		switch {
+		case errors.As(err, &none) && none.ExitCode() == 1:
+			return
+		case err != nil:
+			t.Fatal(err)
+		case time.Now().After(end):
 			t.Fatalf("left: %s", left)
 		}
 	}

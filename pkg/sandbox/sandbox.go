@@ -141,6 +141,7 @@ type box struct {
 	cmd            *exec.Cmd
 	in             io.WriteCloser
 	out, err, note *os.File
+	leash          *os.File // never written to, and open as long as the task may run
 	group          *group
 	none           bool
 	free           func() // gives the user ID back
@@ -182,7 +183,8 @@ func (s *Sandbox) start(ctx context.Context, script string, l Limits) (_ *box, e
 	errR, errW := pipe()
 	noteR, noteW := pipe()
 	filterR, filterW := pipe()
-	theirs, ours = []*os.File{inR, outW, errW, noteW, filterR}, []*os.File{inW, outR, errR, noteR, filterW}
+	leashR, leashW := pipe()
+	theirs, ours = []*os.File{inR, outW, errW, noteW, filterR, leashR}, []*os.File{inW, outR, errR, noteR, filterW, leashW}
 	if err != nil {
 		return nil, err
 	}
@@ -203,14 +205,14 @@ func (s *Sandbox) start(ctx context.Context, script string, l Limits) (_ *box, e
 		b.cmd.Dir = "/job"
 	}
 	b.cmd.Stdin, b.cmd.Stdout, b.cmd.Stderr = inR, outW, errW
-	b.cmd.ExtraFiles = []*os.File{noteW, filterR} // 3 and 4
+	b.cmd.ExtraFiles = []*os.File{noteW, filterR, leashR} // from 3 on
 	// Its own process group: a Ctrl-C at the terminal is the worker's to handle.
 	b.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	b.cmd.Cancel = func() error {
 		b.group.kill()
 		return syscall.Kill(-b.cmd.Process.Pid, syscall.SIGKILL)
 	}
-	b.in, b.out, b.err, b.note = inW, outR, errR, noteR
+	b.in, b.out, b.err, b.note, b.leash = inW, outR, errR, noteR, leashW
 	if err = b.cmd.Start(); err != nil {
 		return nil, fmt.Errorf("start the sandbox: %w", err)
 	}
@@ -224,6 +226,7 @@ func (b *box) run(ctx context.Context, t Task) (Exit, error) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	defer b.free()
+	defer b.leash.Close()
 	clock := time.AfterFunc(t.Limits.Wall, func() { b.kill(limitError(WallLimit)) })
 	defer clock.Stop()
 
