@@ -653,8 +653,9 @@ class Crowd(Case):
                 s.sendall(b"GET / HTTP/1.1\r\nHost: ")
             except OSError:
                 pass
-        self.assertEqual(self.request("GET", "/status").status, 200)
-        self.assertLess(time.monotonic() - begin, 8)
+        while self.request("GET", "/status").status == 503:
+            self.assertLess(time.monotonic() - begin, 2)
+            time.sleep(0.05)
         # and it ends them, though each sends a byte now and then.
         limit = time.monotonic() + PATIENCE
         while slow:
