@@ -24,7 +24,7 @@ _BODY = const(512)  # bytes of a JSON body
 _BUFFER = const(4096)  # bytes of the one upload that is under way: a block of the flash
 _CLIENTS = const(4)  # connections at a time; lwIP on the Pico has few more
 _HEAD_MS = const(8000)  # for a whole head
-_SILENT_MS = const(250)  # without one, before it makes room for others
+_SILENT_MS = const(250)  # without one, until it makes room for others
 _FILL_MS = const(20000)  # for a buffer's worth of an upload
 _SEND_MS = const(20000)  # for an answer
 _CLOSE_MS = const(2000)  # for the client to hang up
@@ -254,7 +254,8 @@ class Connection:
     # One request: its head, line by line through one small buffer, its body, its answer.
     #
     # deadline    in ticks, when the service ends it; None while it waits its turn
-    # idle        it has not said yet what it wants; in ticks, since when in begun
+    # idle        it has not said yet what it wants, or has its answer
+    # begun       in ticks
     # reads       path of the file that it sends
     def __init__(self, stream, task):
         peer = stream.get_extra_info("peername")
@@ -824,7 +825,8 @@ class OTAUpdateService:
             if len(self._open) >= _CLIENTS:
                 now = time.ticks_ms()
                 for other in self._open:
-                    if other.idle and time.ticks_diff(now, other.begun) >= _SILENT_MS:
+                    silent = time.ticks_diff(now, other.begun) >= _SILENT_MS
+                    if other.idle and (silent or other.answered):
                         # It only keeps others out; who has something to say comes again.
                         self._open.remove(other)
                         other.task.cancel()

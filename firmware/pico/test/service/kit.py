@@ -1,6 +1,8 @@
 """What the tests of the upload service need: a board as a process, and HTTP with every freedom."""
 
+import atexit
 import base64
+import functools
 import hashlib
 import json
 import os
@@ -91,18 +93,19 @@ class Reply:
 class Board:
     """A board with files on its flash; start() and kill() are its power.
 
-    modules are paths, or names in firmware/pico.
+    modules are paths; without them it has the service compiled: to compile it here takes most of
+    190 KB where an object has 64 bits (Imports in table.py).
     """
 
-    def __init__(self, files=None, blocks=212, password=PASSWORD, ssid="virtual", modules=MODULES):
+    def __init__(self, files=None, blocks=212, password=PASSWORD, ssid="virtual", modules=None):
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="pico-"))
         self.image = self.folder / "flash.bin"
         self.blocks = blocks
         self.port = free_port()
         self.root = self.folder / "files"
         self.root.mkdir()
-        for name in modules:
-            shutil.copy(PICO / name, self.root)
+        for path in modules or shipped():
+            shutil.copy(path, self.root)
         shutil.copy(PICO / "service_page.html", self.root)
         files = {**{"main.py": MAIN.format(
             ssid=ssid, user=USER, password=password, port=self.port).encode()}, **(files or {})}
@@ -295,6 +298,14 @@ def compiled(folder):
     for name, path in zip(MODULES, out):
         subprocess.check_call([MPY_CROSS, "-O2", "-s", name, "-o", path, PICO / name])
     return out
+
+
+@functools.cache
+def shipped():
+    """The modules as .mpy, in a folder that goes with this process."""
+    folder = tempfile.mkdtemp(prefix="pico-")
+    atexit.register(shutil.rmtree, folder)
+    return compiled(folder)
 
 
 def form(*parts, boundary="xYzBoundary"):

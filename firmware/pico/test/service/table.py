@@ -14,7 +14,7 @@ import unittest
 
 from kit import (
     MICROPYTHON, PASSWORD, PATIENCE, PICO, USER, Board, compiled, exchange, form, noise, receive,
-    sha256)
+    sha256, shipped)
 
 FULL = os.environ.get("SERVICE_TESTS") == "full"
 OLD = b"# the old one\n" * 50
@@ -501,8 +501,8 @@ class Names(Case):
 
     def test_the_running_code_is_still_there(self):
         self.assertEqual(
-            self.board.ask("os.stat('/service_ota.py')[6]"),
-            (PICO / "service_ota.py").stat().st_size)
+            self.board.ask("os.stat('/service_ota.mpy')[6]"),
+            shipped()[0].stat().st_size)
 
 
 class Requests(Case):
