@@ -145,7 +145,7 @@ func (g *groups) make(l Limits, share float64) (*group, error) {
 		_ = os.WriteFile(filepath.Join(memory, "memory.swap.max"), []byte("0"), 0)
 		_ = os.WriteFile(filepath.Join(memory, "memory.oom.group"), []byte("1"), 0)
 	}
-	set(pids, "pids.max", int64(l.Processes), true)
+	set(pids, "pids.max", int64(l.Processes)+1, true) // one holds the leash
 	if quota := int64(share * float64(pace.Microseconds())); one.paced && g.version == 1 {
 		cpu := one.dirs[1]
 		set(cpu, "cpu.cfs_period_us", pace.Microseconds(), false)

@@ -116,7 +116,7 @@ func limits(l Limits, memoryLimited bool) string {
 		fmt.Fprintf(&b, "ulimit -S -t %d; ulimit -H -t %d; ", int64(l.CPU.Seconds()), int64(l.CPU.Seconds())+2)
 	}
 	if l.Processes > 0 {
-		fmt.Fprintf(&b, "ulimit -p %d; ", l.Processes)
+		fmt.Fprintf(&b, "ulimit -p %d; ", l.Processes+1) // one holds the leash
 	}
 	if l.Memory > 0 && !memoryLimited {
 		fmt.Fprintf(&b, "ulimit -d %d; ", l.Memory/1024)

@@ -361,6 +361,8 @@ func TestKilledWhileSandboxesStart(t *testing.T) {
 		select {}
 	}
 	marker = fmt.Sprintf("8%d.5", os.Getpid())
+	// What bubblewrap itself may leave of a sandbox that was half made.
+	defer func() { _ = exec.Command("pkill", "-KILL", "-f", "bwrap .*sleep "+marker).Run() }()
 	for round := range 30 {
 		parent := exec.Command("/proc/self/exe", "-test.run", "^TestKilledWhileSandboxesStart$")
 		parent.Env = append(os.Environ(), "FLOTA_TEST_PARENT="+marker)
