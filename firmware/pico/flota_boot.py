@@ -311,12 +311,12 @@ def _start_again(wait):
     """Starts the machine again after `wait` ms, unless somebody presses a key."""
     import select
 
-    print("flota: starts again in %d s; a key stops that" % (wait // 1000))
     keys = select.poll()
     keys.register(sys.stdin, select.POLLIN)
     for _ in range(512):  # what was typed before is no answer
         if not keys.poll(0) or not sys.stdin.read(1):
             break
+    print("flota: starts again in %d s; a key stops that" % (wait // 1000))
     began = time.ticks_ms()
     while time.ticks_diff(time.ticks_ms(), began) < wait:
         for _ in keys.ipoll(0):

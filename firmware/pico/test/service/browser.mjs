@@ -30,12 +30,12 @@ class Board {
     const files = join(b.folder, 'files')
     await mkdir(files)
     for (const name of ['service_ota.py', 'manager_wifi.py', 'service_page.html']) await copyFile(join(pico, name), join(files, name))
-    b.port = await new Promise((done) => {
-      const s = createServer().listen(0, '127.0.0.1', () => {
-        const { port } = s.address()
-        s.close(() => done(port))
+    while (!b.port) {
+      const port = 20000 + Math.floor(Math.random() * 12000) // of those that Linux gives to no outgoing connection
+      await new Promise((done) => {
+        const s = createServer().on('error', done).listen(port, '127.0.0.1', () => ((b.port = port), s.close(done)))
       })
-    })
+    }
     await writeFile(join(files, 'main.py'), `
 import asyncio
 from manager_wifi import WiFiManager
