@@ -321,18 +321,7 @@ func TestProgramDiesWithItsParent(t *testing.T) {
 		select {}
 	}
 	marker = fmt.Sprintf("7%d.5", os.Getpid())
-	parent := exec.Command("/proc/self/exe", "-test.run", "^TestProgramDiesWithItsParent$")
-	parent.Env = append(os.Environ(), "FLOTA_TEST_PARENT="+marker)
-	out, err := parent.StdoutPipe()
-	if err == nil {
-		err = parent.Start()
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := io.ReadFull(out, make([]byte, 3)); err != nil {
-		t.Fatal(err)
-	}
+	parent := parentThatIsUp(t, marker)
 	if err := parent.Process.Kill(); err != nil {
 		t.Fatal(err)
 	}
@@ -364,18 +353,7 @@ func TestKilledWhileSandboxesStart(t *testing.T) {
 	// What bubblewrap itself may leave of a sandbox that was half made.
 	defer func() { _ = exec.Command("pkill", "-KILL", "-f", "bwrap .*sleep "+marker).Run() }()
 	for round := range 30 {
-		parent := exec.Command("/proc/self/exe", "-test.run", "^TestKilledWhileSandboxesStart$")
-		parent.Env = append(os.Environ(), "FLOTA_TEST_PARENT="+marker)
-		out, err := parent.StdoutPipe()
-		if err == nil {
-			err = parent.Start()
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-		if _, err := io.ReadFull(out, make([]byte, 3)); err != nil {
-			t.Fatal(err)
-		}
+		parent := parentThatIsUp(t, marker)
 		time.Sleep(time.Duration(round) * time.Millisecond) // every moment of a start
 		if err := parent.Process.Kill(); err != nil {
 			t.Fatal(err)
@@ -383,6 +361,25 @@ func TestKilledWhileSandboxesStart(t *testing.T) {
 		_ = parent.Wait()
 	}
 	gone(t, marker)
+}
+
+// parentThatIsUp runs the test that asks for it once more, in a process of its own that
+// knows by the marker that it is to be killed; it has said that it is up.
+func parentThatIsUp(t *testing.T, marker string) *exec.Cmd {
+	t.Helper()
+	parent := exec.Command("/proc/self/exe", "-test.run", "^"+t.Name()+"$")
+	parent.Env = append(os.Environ(), "FLOTA_TEST_PARENT="+marker)
+	out, err := parent.StdoutPipe()
+	if err == nil {
+		err = parent.Start()
+	}
+	if err == nil {
+		_, err = io.ReadFull(out, make([]byte, 3))
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return parent
 }
 
 // gone waits until no process sleeps for so long any more.
